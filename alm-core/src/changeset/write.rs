@@ -1,0 +1,105 @@
+//! Writes and guards: what a store has to understand.
+
+use std::fmt;
+
+use crate::domain::{
+    App, AppId, Deployment, DeploymentId, NewAuditEntry, PasswordHash, Revision, UserRecord, Username, Version,
+    VersionId,
+};
+
+use super::{DeadLetter, IdempotencyRecord};
+
+/// One write to the state. An insert never replaces, an update or delete with an `expected` revision fails unless the store
+/// has just that revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Write {
+    /// A new app. Its name must be free.
+    InsertApp(App),
+    /// The app as it is from now on. Its name must be its own or free.
+    UpdateApp {
+        /// The new state.
+        app: App,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// The app goes; its name is free again. Its versions are the cascade's work.
+    DeleteApp {
+        /// Which.
+        id: AppId,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// A new version. Its tag must be free in its app.
+    InsertVersion(Version),
+    /// The version as it is from now on; app and tag are what they were.
+    UpdateVersion {
+        /// The new state.
+        version: Version,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// The version goes; its tag is free again. Its deployments are the cascade's work.
+    DeleteVersion {
+        /// Which.
+        id: VersionId,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// A new deployment.
+    InsertDeployment(Deployment),
+    /// The deployment as it is from now on; app, version and environment are what they were.
+    UpdateDeployment {
+        /// The new state.
+        deployment: Deployment,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// The deployment goes.
+    DeleteDeployment {
+        /// Which.
+        id: DeploymentId,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// A new account. Its name must be free.
+    InsertUser(UserRecord),
+    /// Another password for an account.
+    SetPassword {
+        /// Whose.
+        username: Username,
+        /// The hash of the new one.
+        password_hash: PasswordHash,
+    },
+    /// The account goes.
+    DeleteUser {
+        /// Which.
+        username: Username,
+    },
+    /// An entry of the audit log, at the next index.
+    RecordAudit(NewAuditEntry),
+    /// An answer to remember. It replaces one of the same scope that has expired when this one was created; one that has
+    /// not is [`AlreadyExists`](crate::ports::StoreError::AlreadyExists).
+    RememberOutcome(IdempotencyRecord),
+    /// An event that a consumer could not handle.
+    BuryEvent(DeadLetter),
+}
+
+/// What was read and must still hold when the changeset is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Guard {
+    /// The app exists.
+    AppExists(AppId),
+    /// The version exists.
+    VersionExists(VersionId),
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AppExists(id) => write!(f, "app {id} exists"),
+            Self::VersionExists(id) => write!(f, "version {id} exists"),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The numbers and UUIDs that name things.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A positive 64-bit number that a store gives and never gives again.
+macro_rules! numeric_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "i64", into = "i64")]
+        pub struct $name(i64);
+
+        impl $name {
+            /// The id with this number, or `None` unless it is positive.
+            pub const fn new(number: i64) -> Option<Self> {
+                if number > 0 { Some(Self(number)) } else { None }
+            }
+
+            /// The number itself, from 1.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = &'static str;
+
+            fn try_from(number: i64) -> Result<Self, Self::Error> {
+                Self::new(number).ok_or("an id is a positive integer")
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> i64 {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+numeric_id! {
+    /// Names an [`App`](super::App).
+    AppId
+}
+numeric_id! {
+    /// Names a [`Version`](super::Version).
+    VersionId
+}
+numeric_id! {
+    /// Names a [`Deployment`](super::Deployment).
+    DeploymentId
+}
+
+/// A count that starts at a fixed number and only grows.
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident, first = $first:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// Where the count begins.
+            pub const FIRST: Self = Self($first);
+
+            /// The count as given.
+            pub const fn new(count: u64) -> Self {
+                Self(count)
+            }
+
+            /// The number itself.
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+
+            /// The one after this.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+counter! {
+    /// How often a resource has been changed, from 1 at its creation. The HTTP `ETag` is this number.
+    Revision, first = 1
+}
+counter! {
+    /// A place in a store's event log: gapless, from 1, never changed. [`Position::START`] is before the first event.
+    Position, first = 1
+}
+counter! {
+    /// The place of an entry in the audit log: gapless, from 1.
+    AuditIndex, first = 1
+}
+
+impl Position {
+    /// Before the first event: what a consumer that has read nothing stands at.
+    pub const START: Self = Self(0);
+}
+
+/// A `UUIDv7` (RFC 9562) that the [`Ids`](crate::ports::Ids) port gives.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id with this UUID.
+            pub const fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID itself.
+            pub const fn get(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// Names an event everywhere: in the log, on the bus, in the audit log.
+    EventId
+}
+uuid_id! {
+    /// Names a [`Changeset`](crate::changeset::Changeset): committing it twice has the effect of once.
+    ChangesetId
+}
+uuid_id! {
+    /// Names the event log of one store. A restored or copied store needs a new one.
+    LogId
+}

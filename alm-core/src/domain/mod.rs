@@ -1,0 +1,36 @@
+//! What ALM talks about: pure, synchronous values that are parsed once and valid ever after.
+
+mod app;
+mod audit;
+mod cloud_event;
+mod deployment;
+mod event;
+mod ids;
+mod invalid;
+mod labels;
+mod status;
+mod subject;
+mod text;
+mod timestamp;
+mod trace;
+mod user;
+mod version;
+
+pub use app::{App, AppUpdate, NewApp};
+pub use audit::{AuditEntry, NewAuditEntry};
+pub use cloud_event::CloudEvent;
+pub use deployment::{Deployment, NewDeployment, RunningVersion};
+pub use event::{
+    AccessDenied, AppData, DeploymentData, DeploymentUpdate, Event, EventData, EventType, LoginFailed, NewEvent,
+    SourceService, UserCreated, UserData, VersionData,
+};
+pub use ids::{AppId, AuditIndex, ChangesetId, DeploymentId, EventId, LogId, Position, Revision, VersionId};
+pub use invalid::{FieldError, Invalid, Rejected};
+pub use labels::Labels;
+pub use status::{DeploymentStatus, IllegalTransition, TRANSITIONS};
+pub use subject::{Actor, Subject};
+pub use text::{AppName, Changelog, Description, EnvironmentName, Tag, Username};
+pub use timestamp::Timestamp;
+pub use trace::TraceParent;
+pub use user::{NewUser, Password, PasswordHash, Role, User, UserRecord};
+pub use version::{NewVersion, Version, VersionUpdate};

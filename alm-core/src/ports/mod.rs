@@ -1,0 +1,22 @@
+//! What ALM needs from outside. A host plugs in adapters; each method's docs say what an adapter promises.
+//!
+//! Each port has one error enum of meanings. Every one of them can say whether the call may be made again
+//! ([`is_retryable`](StoreError::is_retryable)) and whether it had an effect ([`outcome`](StoreError::outcome)).
+
+mod auth;
+mod clock;
+mod directory;
+mod error;
+mod filter;
+mod store;
+
+pub use auth::{
+    AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
+};
+#[cfg(feature = "tokio")]
+pub use clock::TokioTimer;
+pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};
+pub use directory::{Directory, DirectoryError, Existence, StoreDirectory};
+pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError, Unique};
+pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
+pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store};

@@ -1,0 +1,186 @@
+//! The loop: read from the checkpoint on, handle, commit effects and checkpoint together.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::select;
+use serde_json::Value;
+
+use crate::{
+    changeset::{Changeset, Checkpoint, ConsumerName, DeadLetter},
+    domain::{CloudEvent, Event, Position},
+    ports::{Contention, Store, StoreError, Timer},
+    services::Alm,
+};
+
+use super::{
+    backoff::Backoff,
+    handler::{Effects, HandleError, Handled, Handler, HandlerContext},
+};
+
+/// How many events are read at once.
+const BATCH: usize = 256;
+/// How long at most until the log is looked at again, whatever [`changed`](crate::ports::EventLog::changed) says.
+const POLL: Duration = Duration::from_secs(1);
+/// How often a handler may decide what can't be committed before the event goes to the dead letters.
+const MAX_REFUSALS: u32 = 16;
+
+/// One consumer of the log of the store it writes to.
+pub struct Consumer {
+    alm: Alm,
+    handler: Arc<dyn Handler>,
+    name: ConsumerName,
+}
+
+/// Why a step was not made.
+enum Stop {
+    /// The store failed, or someone else reads under the same name: find out where we stand, then go on.
+    LookAgain(StoreError),
+    /// What was decided does not fit the state any more: decide again.
+    DecideAgain(StoreError),
+}
+
+impl Consumer {
+    /// The consumer that `handler` is for.
+    pub fn new(alm: Alm, handler: Arc<dyn Handler>) -> Self {
+        let name = handler.name();
+        Self { alm, handler, name }
+    }
+
+    /// Consumes for ever.
+    pub async fn run(&self, timer: &dyn Timer) {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.catch_up(timer).await {
+                Ok(position) => {
+                    backoff.reset();
+                    self.wait(position, timer).await;
+                }
+                Err(error) => {
+                    let delay = backoff.next();
+                    tracing::warn!(consumer = %self.name, error = &error as &dyn std::error::Error, ?delay, "consumer waits");
+                    timer.sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    /// Handles everything that is in the log; says where it stands then.
+    ///
+    /// # Errors
+    /// The store failed. What was handled before is committed.
+    pub async fn catch_up(&self, timer: &dyn Timer) -> Result<Position, StoreError> {
+        let store = self.store();
+        let mut position = store.checkpoint(&self.name, store.log_id()).await?.unwrap_or(Position::START);
+        loop {
+            let events = store.read(position, BATCH).await?;
+            if events.is_empty() {
+                return Ok(position);
+            }
+            position = self.consume(&events, position, timer).await?;
+        }
+    }
+
+    async fn consume(&self, events: &[Arc<Event>], from: Position, timer: &dyn Timer) -> Result<Position, StoreError> {
+        let (mut rest, mut position) = (events, from);
+        let mut refusals = Backoff::default();
+        while !rest.is_empty() {
+            match self.step(rest, position).await {
+                Ok(done) => {
+                    refusals.reset();
+                    if let Some(last) = done.checked_sub(1).and_then(|last| rest.get(last)) {
+                        position = last.position;
+                    }
+                    rest = rest.get(done..).unwrap_or_default();
+                }
+                Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => {
+                    let store = self.store();
+                    return Ok(store.checkpoint(&self.name, store.log_id()).await?.unwrap_or(Position::START));
+                }
+                Err(Stop::LookAgain(error)) => return Err(error),
+                Err(Stop::DecideAgain(error)) => {
+                    tracing::debug!(consumer = %self.name, error = error.code(), "consumer decides again");
+                    timer.sleep(refusals.next()).await;
+                    if refusals.failures() >= MAX_REFUSALS {
+                        position = self.bury(rest, 0, position, error.to_string()).await?;
+                        rest = &rest[1..];
+                        refusals.reset();
+                    }
+                }
+            }
+        }
+        Ok(position)
+    }
+
+    /// Handles some events from the front on; says how many.
+    async fn step(&self, events: &[Arc<Event>], position: Position) -> Result<usize, Stop> {
+        let Handled { count, effects } = match self.handler.handle(events, &HandlerContext(&self.alm)).await {
+            Ok(handled) => handled,
+            Err(HandleError::Store(error)) => return Err(Stop::LookAgain(error)),
+            Err(HandleError::Unprocessable { at, reason }) => {
+                self.bury(events, at, position, reason).await.map_err(Stop::LookAgain)?;
+                return Ok(at + 1);
+            }
+        };
+        let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(position, |last| last.position);
+        let changeset = self.changeset(effects, position, to);
+        match self.store().commit(changeset).await {
+            Ok(_) => Ok(count),
+            Err(error) => Err(match error {
+                StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Backend(_) => Stop::LookAgain(error),
+                StoreError::AlreadyExists(_)
+                | StoreError::NotFound(_)
+                | StoreError::Conflict(_)
+                | StoreError::GuardFailed(_)
+                | StoreError::Unsupported(_) => Stop::DecideAgain(error),
+            }),
+        }
+    }
+
+    /// Puts the event at place `at` to the dead letters and moves on behind it.
+    async fn bury(
+        &self,
+        events: &[Arc<Event>],
+        at: usize,
+        position: Position,
+        reason: String,
+    ) -> Result<Position, StoreError> {
+        let Some(event) = events.get(at) else { return Ok(position) };
+        tracing::error!(consumer = %self.name, event = %event.id, position = %event.position, reason, "event buried");
+        let letter = DeadLetter {
+            consumer: self.name.clone(),
+            log: event.log,
+            position: event.position,
+            event_id: event.id,
+            document: serde_json::to_value(CloudEvent::from(event.as_ref())).unwrap_or(Value::Null),
+            reason,
+            at: self.alm.now(),
+        };
+        let changeset = self.changeset(Effects::default(), position, event.position).burying(letter);
+        self.store().commit(changeset).await?;
+        Ok(event.position)
+    }
+
+    fn changeset(&self, effects: Effects, from: Position, to: Position) -> Changeset {
+        let checkpoint = Checkpoint { consumer: self.name.clone(), log: self.store().log_id(), from, to };
+        effects.into_changeset(&self.alm, checkpoint)
+    }
+
+    async fn wait(&self, position: Position, timer: &dyn Timer) {
+        let changed = async {
+            if self.store().changed(position).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        select(std::pin::pin!(changed), timer.sleep(POLL)).await;
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.alm.inner.store.as_ref()
+    }
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! What works on while no one calls: consumers of the event log.
+//!
+//! A [`Consumer`] reads the log from its checkpoint on, asks its [`Handler`] what follows from the events, and commits that
+//! together with the new checkpoint: whatever crashes, each event has its effect once.
+
+mod audit;
+mod auto_deploy;
+mod backoff;
+mod cascade;
+mod consumer;
+mod handler;
+
+use futures_util::future::{join_all, select};
+
+use crate::{
+    changeset::ConsumerName,
+    domain::Position,
+    ports::{StoreError, Timer},
+    services::Alm,
+};
+
+pub use audit::AuditConsumer;
+pub use auto_deploy::AutoDeploy;
+pub use cascade::Cascade;
+pub use consumer::Consumer;
+pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
+
+/// How far a consumer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which consumer.
+    pub consumer: ConsumerName,
+    /// The last event that it has handled.
+    pub position: Position,
+    /// The newest event there is.
+    pub head: Position,
+}
+
+impl Progress {
+    /// How many events it has yet to handle.
+    pub fn lag(&self) -> u64 {
+        self.head.get().saturating_sub(self.position.get())
+    }
+}
+
+impl Alm {
+    /// Runs every consumer until `shutdown` is done. Spawn it beside the service; without it the audit log stays empty and
+    /// nothing cascades. It may run in several processes on one store: they take turns.
+    ///
+    /// It ends with `shutdown` only: faults of the store are waited out. Dropping it is safe.
+    pub async fn run<T: Timer>(&self, timer: T, shutdown: impl Future<Output = ()> + Send) {
+        let consumers: Vec<_> =
+            self.inner.handlers.iter().map(|handler| Consumer::new(self.clone(), handler.clone())).collect();
+        let work = join_all(consumers.iter().map(|consumer| consumer.run(&timer)));
+        select(std::pin::pin!(shutdown), std::pin::pin!(work)).await;
+        tracing::info!("consumers stopped");
+    }
+
+    /// How far each consumer is.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`].
+    pub async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let store = &self.inner.store;
+        let mut progress = Vec::with_capacity(self.inner.handlers.len());
+        for handler in &self.inner.handlers {
+            let consumer = handler.name();
+            let position = store.checkpoint(&consumer, store.log_id()).await?.unwrap_or(Position::START);
+            progress.push((consumer, position));
+        }
+        // Read last, so that no consumer seems to be ahead of it.
+        let head = store.head().await?;
+        Ok(progress.into_iter().map(|(consumer, position)| Progress { consumer, position, head }).collect())
+    }
+}

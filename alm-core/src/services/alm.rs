@@ -1,0 +1,117 @@
+//! The handle that everything is reached by.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{Subject, Timestamp},
+    policy::{Action, Principal},
+    ports::{Authenticator, Authorizer, Clock, Decision, Directory, Ids, PasswordHasher, Store, TokenIssuer},
+    runtime::Handler,
+};
+
+use super::{
+    Accounts, AlmBuilder, Apps, Audit, Context, Deployments, Error, Log, Versions, id_pool::IdPool,
+    idempotency::Running,
+};
+
+/// ALM: every use case, over the adapters that the host has plugged in. Cheap to clone; all clones are one.
+///
+/// Calls may be made from any number of tasks at once. Consumers (the audit log, the cascade, auto-deploy) work only while the
+/// future of [`Alm::run`] is polled.
+#[derive(Clone)]
+pub struct Alm {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(super) authorizer: Arc<dyn Authorizer>,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) issuer: Option<Arc<dyn TokenIssuer>>,
+    pub(super) hasher: Option<Arc<dyn PasswordHasher>>,
+    pub(super) token_seconds: u32,
+    pub(crate) handlers: Vec<Arc<dyn Handler>>,
+    pub(super) id_pool: IdPool,
+    pub(super) running: Running,
+}
+
+impl Alm {
+    /// ALM over `store`. Everything else has a default or can be added.
+    pub fn builder(store: Arc<dyn Store>) -> AlmBuilder {
+        AlmBuilder::new(store)
+    }
+
+    /// Applications.
+    pub fn apps(&self) -> Apps<'_> {
+        Apps(self)
+    }
+
+    /// Versions.
+    pub fn versions(&self) -> Versions<'_> {
+        Versions(self)
+    }
+
+    /// Deployments, and what runs where.
+    pub fn deployments(&self) -> Deployments<'_> {
+        Deployments(self)
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
+
+    /// Accounts and log-ins.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    /// The event log.
+    pub fn log(&self) -> Log<'_> {
+        Log(self)
+    }
+
+    /// The store that the host has plugged in.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// Who `token` belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Token`] when it does not count, [`Error::NotConfigured`] without an authenticator.
+    pub async fn authenticate(&self, token: &str) -> Result<Principal, Error> {
+        let authenticator = self.inner.authenticator.as_ref().ok_or(Error::NotConfigured("an authenticator"))?;
+        Ok(authenticator.authenticate(token, self.now()).await?)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The principal of `cx` if it may do `action` to `subject`; else the refusal is put on record.
+    pub(super) async fn authorize<'c>(
+        &self,
+        cx: &'c Context,
+        action: Action,
+        subject: Subject,
+    ) -> Result<&'c Principal, Error> {
+        let principal = cx.principal().ok_or(Error::Unauthenticated)?;
+        match self.inner.authorizer.authorize(principal, action, &subject).await {
+            Decision::Allowed => Ok(principal),
+            Decision::Denied => {
+                self.record_denial(cx, action, &subject).await?;
+                Err(Error::Denied { action, subject })
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Alm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alm").field("log", &self.inner.store.log_id()).finish_non_exhaustive()
+    }
+}

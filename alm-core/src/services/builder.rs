@@ -1,0 +1,133 @@
+//! How a host puts ALM together.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::EnvironmentName,
+    policy::RoleTable,
+    ports::{
+        Authenticator, Authorizer, Clock, Directory, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
+        SystemIds, TokenIssuer,
+    },
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler},
+};
+
+use super::{Alm, alm::Inner};
+
+/// Puts [`Alm`] together. Got from [`Alm::builder`].
+#[must_use = "`build` makes an `Alm` of it"]
+pub struct AlmBuilder {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    authorizer: Arc<dyn Authorizer>,
+    directory: Option<Arc<dyn Directory>>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    issuer: Option<Arc<dyn TokenIssuer>>,
+    hasher: Option<Arc<dyn PasswordHasher>>,
+    token_seconds: u32,
+    auto_deploy: Vec<EnvironmentName>,
+    handlers: Vec<Arc<dyn Handler>>,
+}
+
+impl AlmBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            authorizer: Arc::new(RoleTable),
+            directory: None,
+            authenticator: None,
+            issuer: None,
+            hasher: None,
+            token_seconds: 900,
+            auto_deploy: Vec::new(),
+            handlers: Vec::new(),
+        }
+    }
+
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of UUIDs.
+    pub fn ids(mut self, ids: Arc<dyn Ids>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// Another policy than the table in [`policy`](crate::policy).
+    pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizer = authorizer;
+        self
+    }
+
+    /// Another place to look parents up than the store.
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// What tokens are checked by.
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// What makes the tokens of [`Accounts::login`](super::Accounts::login).
+    pub fn token_issuer(mut self, issuer: Arc<dyn TokenIssuer>) -> Self {
+        self.issuer = Some(issuer);
+        self
+    }
+
+    /// What passwords are hashed by.
+    pub fn password_hasher(mut self, hasher: Arc<dyn PasswordHasher>) -> Self {
+        self.hasher = Some(hasher);
+        self
+    }
+
+    /// For how many seconds the token of a login counts; 900 unless told.
+    pub fn token_seconds(mut self, seconds: u32) -> Self {
+        self.token_seconds = seconds;
+        self
+    }
+
+    /// The environments to which each new version is deployed (`pending`) by itself; none unless told.
+    pub fn auto_deploy(mut self, environments: impl IntoIterator<Item = EnvironmentName>) -> Self {
+        self.auto_deploy = environments.into_iter().collect();
+        self
+    }
+
+    /// A consumer of the host's own, beside the built-in ones.
+    pub fn handler(mut self, handler: Arc<dyn Handler>) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// The finished handle.
+    pub fn build(self) -> Alm {
+        let mut handlers: Vec<Arc<dyn Handler>> =
+            vec![Arc::new(AuditConsumer), Arc::new(Cascade), Arc::new(AutoDeploy::to(self.auto_deploy))];
+        handlers.extend(self.handlers);
+        let directory = self.directory.unwrap_or_else(|| Arc::new(StoreDirectory::new(self.store.clone())));
+        Alm {
+            inner: Arc::new(Inner {
+                store: self.store,
+                clock: self.clock,
+                ids: self.ids,
+                authorizer: self.authorizer,
+                directory,
+                authenticator: self.authenticator,
+                issuer: self.issuer,
+                hasher: self.hasher,
+                token_seconds: self.token_seconds,
+                handlers,
+                id_pool: super::id_pool::IdPool::default(),
+                running: super::idempotency::Running::default(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! From a decision to a commit.
+
+use uuid::Uuid;
+
+use crate::{
+    changeset::{Change, Changeset, Receipt, Stamp},
+    domain::{AppId, ChangesetId, DeploymentId, EventId, Subject, VersionId},
+    policy::Action,
+    ports::{BackendError, Contention, Sequence, StoreError},
+};
+
+use super::{Alm, Context, Error};
+
+// With n writers on one resource one of them wins each round, so this is how many it takes to lose every time.
+const MAX_ATTEMPTS: usize = 32;
+
+impl Alm {
+    /// The stamp for a changeset that is decided now.
+    pub(crate) fn stamp(&self, cx: &Context) -> Stamp {
+        Stamp {
+            changeset: ChangesetId::new(self.uuid()),
+            at: self.now(),
+            actor: cx.actor(),
+            trace: cx.trace().cloned(),
+        }
+    }
+
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.inner.ids.uuid_v7()
+    }
+
+    pub(crate) fn event_id(&self) -> EventId {
+        EventId::new(self.uuid())
+    }
+
+    pub(super) async fn new_app_id(&self) -> Result<AppId, StoreError> {
+        self.new_id(Sequence::Apps, AppId::new).await
+    }
+
+    pub(super) async fn new_version_id(&self) -> Result<VersionId, StoreError> {
+        self.new_id(Sequence::Versions, VersionId::new).await
+    }
+
+    pub(crate) async fn new_deployment_id(&self) -> Result<DeploymentId, StoreError> {
+        self.new_id(Sequence::Deployments, DeploymentId::new).await
+    }
+
+    async fn new_id<T>(&self, sequence: Sequence, id: impl Fn(i64) -> Option<T> + Send) -> Result<T, StoreError> {
+        let number = self.inner.id_pool.take(self.inner.store.as_ref(), sequence).await?;
+        id(number).ok_or_else(|| BackendError::corrupt("alm-core", "take an id").into())
+    }
+
+    pub(super) async fn commit(&self, cx: &Context, changeset: Changeset) -> Result<Receipt, Error> {
+        let id = changeset.id();
+        let result = self.inner.store.commit(changeset).await;
+        match &result {
+            Ok(_) => tracing::debug!(changeset = %id, request_id = cx.request_id(), "committed"),
+            Err(error) => {
+                tracing::debug!(changeset = %id, request_id = cx.request_id(), error = error.code(), "not committed");
+            }
+        }
+        Ok(result?)
+    }
+
+    /// Loads and decides again as long as someone else is faster.
+    pub(super) async fn with_retries<T, F>(
+        &self,
+        subject: impl Fn() -> Subject + Send,
+        attempt: impl Fn() -> F + Send,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        for _ in 0..MAX_ATTEMPTS {
+            match attempt().await {
+                Err(Error::Store(StoreError::Conflict(Contention::Revision(_)))) => {}
+                done => return done,
+            }
+        }
+        Err(Error::Contended(subject()))
+    }
+
+    pub(super) async fn record_denial(&self, cx: &Context, action: Action, subject: &Subject) -> Result<(), Error> {
+        let stamp = self.stamp(cx);
+        let change = Change::access_denied(&stamp.actor, action, subject.clone());
+        self.commit(cx, Changeset::of(stamp, change, self.event_id())).await?;
+        Ok(())
+    }
+}

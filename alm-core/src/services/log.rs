@@ -1,0 +1,26 @@
+//! Use cases of the event log.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{Event, Position, Subject},
+    policy::Action,
+};
+
+use super::{Alm, Context, Error, Limit, Page};
+
+/// The event log. Got from [`Alm::log`].
+#[derive(Clone, Copy, Debug)]
+pub struct Log<'a>(pub(super) &'a Alm);
+
+impl Log<'_> {
+    /// Events after a position, in order, gapless.
+    ///
+    /// # Errors
+    /// Those of every use case.
+    pub async fn read(&self, cx: &Context, after: Position, limit: Limit) -> Result<Page<Arc<Event>, Position>, Error> {
+        self.0.authorize(cx, Action::ListEvents, Subject::Events).await?;
+        let events = self.0.inner.store.read(after, limit.and_one_more()).await?;
+        Ok(Page::of(events, limit, |event| event.position))
+    }
+}

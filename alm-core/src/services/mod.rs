@@ -1,0 +1,33 @@
+//! The use cases, behind one handle: [`Alm`].
+//!
+//! Each call goes the same way: authorize, load, decide (pure, without I/O), commit; on a conflict load and decide again.
+
+mod accounts;
+mod alm;
+mod apps;
+mod audit;
+mod builder;
+mod commit;
+mod context;
+mod deployments;
+mod error;
+mod id_pool;
+mod idempotency;
+mod log;
+mod page;
+mod precondition;
+mod versions;
+
+pub use accounts::{Accounts, IssuedToken};
+pub use alm::Alm;
+pub use apps::Apps;
+pub use audit::Audit;
+pub use builder::AlmBuilder;
+pub use context::{Context, Idempotency};
+pub use deployments::Deployments;
+pub use error::Error;
+pub use idempotency::Created;
+pub use log::Log;
+pub use page::{Limit, Page};
+pub use precondition::Precondition;
+pub use versions::Versions;

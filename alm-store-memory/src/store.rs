@@ -1,0 +1,203 @@
+//! The store: the current state, one writer at a time, and a bell for those who wait for events.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use alm_core::{
+    changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
+    domain::{
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
+        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+    },
+    ports::{
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Ids, Reader, Sequence, StoreError,
+        SystemIds, VersionFilter,
+    },
+};
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::state::State;
+
+/// A [`Store`](alm_core::ports::Store) in memory. Share it in an [`Arc`].
+pub struct MemoryStore {
+    log: LogId,
+    state: ArcSwap<State>,
+    // Held while the next state is made; readers never take it.
+    writer: Mutex<()>,
+    head: watch::Sender<Position>,
+    next_ids: [AtomicI64; 3],
+}
+
+impl MemoryStore {
+    /// An empty store, whose log has a new id.
+    pub fn new() -> Self {
+        Self::with_log_id(LogId::new(SystemIds.uuid_v7()))
+    }
+
+    /// An empty store, whose log has this id.
+    pub fn with_log_id(log: LogId) -> Self {
+        Self {
+            log,
+            state: ArcSwap::default(),
+            writer: Mutex::default(),
+            head: watch::Sender::new(Position::START),
+            next_ids: [const { AtomicI64::new(1) }; 3],
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("log", &self.log)
+            .field("head", &*self.head.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Committer for MemoryStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
+        // A panic while the lock was held left the state as it was: it is swapped in whole.
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, receipt) = self.state.load().apply(changeset, self.log)?;
+        if let Some(next) = next {
+            let head = Position::new(next.log.len() as u64);
+            self.state.store(Arc::new(next));
+            self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+        }
+        drop(writer);
+        Ok(receipt)
+    }
+
+    async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
+        let next = match sequence {
+            Sequence::Apps => &self.next_ids[0],
+            Sequence::Versions => &self.next_ids[1],
+            Sequence::Deployments => &self.next_ids[2],
+        };
+        Ok(IdBlock { first: next.fetch_add(i64::from(count), Ordering::Relaxed), count })
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    fn log_id(&self) -> LogId {
+        self.log
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        Ok(self.state.load().events(after, limit))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(Position::new(self.state.load().log.len() as u64))
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        // The sender lives as long as `self`, so the wait can't end in an error.
+        let _ = self.head.subscribe().wait_for(|head| *head > after).await;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reader for MemoryStore {
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        Ok(self.state.load().apps.get(&id).map(|app| app.as_ref().clone()))
+    }
+
+    async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
+        Ok(self.state.load().list_apps(filter, after, limit))
+    }
+
+    async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
+        Ok(self.state.load().versions.get(&id).map(|version| version.as_ref().clone()))
+    }
+
+    async fn versions(
+        &self,
+        filter: &VersionFilter,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        Ok(self.state.load().list_versions(filter, after, limit))
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        Ok(self.state.load().deployments.get(&id).map(|deployment| deployment.as_ref().clone()))
+    }
+
+    async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+        after: Option<DeploymentId>,
+        limit: usize,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        Ok(self.state.load().list_deployments(filter, after, limit))
+    }
+
+    async fn running(
+        &self,
+        app: AppId,
+        after: Option<&EnvironmentName>,
+        limit: usize,
+    ) -> Result<Vec<RunningVersion>, StoreError> {
+        Ok(self.state.load().list_running(app, after, limit))
+    }
+
+    async fn audit_entry(&self, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.state.load().entry(index).map(|entry| entry.as_ref().clone()))
+    }
+
+    async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        after: Option<AuditIndex>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.state.load().list_audit(filter, after, limit))
+    }
+
+    async fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.state.load().users.get(username).map(|record| record.as_ref().clone()))
+    }
+
+    async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
+        Ok(self.state.load().list_users(after, limit))
+    }
+
+    async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.state.load().remembered.get(scope).map(|record| record.as_ref().clone()))
+    }
+
+    async fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError> {
+        Ok(self.state.load().checkpoints.get(&(consumer.clone(), log)).copied())
+    }
+
+    async fn dead_letters(
+        &self,
+        consumer: &ConsumerName,
+        after: Option<(LogId, Position)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        Ok(self.state.load().list_dead_letters(consumer, after, limit))
+    }
+
+    async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.state.load().receipts.get(&changeset).copied())
+    }
+}
