@@ -21,10 +21,6 @@ impl Backoff {
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
-
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
-    }
 }
 
 #[cfg(test)]

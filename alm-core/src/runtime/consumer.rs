@@ -82,11 +82,17 @@ impl Consumer {
 
     async fn consume(&self, events: &[Arc<Event>], from: Position, timer: &dyn Timer) -> Result<Position, StoreError> {
         let (mut rest, mut position) = (events, from);
-        let mut refusals = Backoff::default();
+        let mut waits = Backoff::default();
+        let mut refusals = 0;
+        // Once an effect was refused too often, events are handed over one by one: so the one that it follows from is found,
+        // and no other is given up with it.
+        let mut alone = false;
         while !rest.is_empty() {
-            match self.step(rest, position).await {
+            let given = if alone { &rest[..1] } else { rest };
+            match self.step(given, position).await {
                 Ok(done) => {
-                    refusals.reset();
+                    waits.reset();
+                    refusals = 0;
                     if let Some(last) = done.checked_sub(1).and_then(|last| rest.get(last)) {
                         position = last.position;
                     }
@@ -99,11 +105,20 @@ impl Consumer {
                 Err(Stop::LookAgain(error)) => return Err(error),
                 Err(Stop::DecideAgain(error)) => {
                     tracing::debug!(consumer = %self.name, error = error.code(), "consumer decides again");
-                    timer.sleep(refusals.next()).await;
-                    if refusals.failures() >= MAX_REFUSALS {
+                    timer.sleep(waits.next()).await;
+                    // That someone else was faster is never a reason to give up.
+                    refusals += u32::from(!error.is_retryable());
+                    if refusals < MAX_REFUSALS {
+                        continue;
+                    }
+                    refusals = 0;
+                    if given.len() > 1 {
+                        alone = true;
+                    } else {
                         position = self.bury(rest, 0, position, error.to_string()).await?;
                         rest = &rest[1..];
-                        refusals.reset();
+                        alone = false;
+                        waits.reset();
                     }
                 }
             }

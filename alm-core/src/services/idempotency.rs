@@ -11,7 +11,7 @@ use crate::{
     changeset::{Changeset, Fingerprint, IdempotencyRecord, IdempotencyScope},
     domain::Timestamp,
     policy::Action,
-    ports::{BackendError, Unique},
+    ports::{BackendError, StoreError, Unique},
 };
 
 use super::{Alm, Context, Error, Idempotency};
@@ -106,11 +106,17 @@ impl Alm {
         let record = ticket.record(&value, changeset.at(), kept_for)?;
         match self.commit(cx, changeset.remembering(record)).await {
             Ok(_) => Ok(Created { value, replayed: false }),
-            // Another process was faster with the same key. Its answer is there, for its record is what stood in the way.
-            Err(Error::AlreadyExists(Unique::IdempotencyKey)) => match self.replay(&ticket).await? {
-                Some(value) => Ok(Created { value, replayed: true }),
-                None => Err(Error::IdempotencyInProgress),
-            },
+            // Perhaps another process was faster with the same key: then its record stands in the way, or what it created
+            // with it, and its answer is there.
+            Err(error @ (Error::AlreadyExists(_) | Error::Store(StoreError::GuardFailed(_)))) => {
+                match self.replay(&ticket).await? {
+                    Some(value) => Ok(Created { value, replayed: true }),
+                    None if matches!(error, Error::AlreadyExists(Unique::IdempotencyKey)) => {
+                        Err(Error::IdempotencyInProgress)
+                    }
+                    None => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }

@@ -19,6 +19,11 @@ impl Precondition {
         Self(Some(revisions.into()))
     }
 
+    /// Whether any revision will do.
+    pub const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn check(&self, subject: Subject, actual: Revision) -> Result<(), Error> {
         match &self.0 {
             Some(agreed) if !agreed.contains(&actual) => Err(Error::PreconditionFailed { subject, actual }),

@@ -1,0 +1,292 @@
+//! Bearer tokens: JWT (RFC 7519) signed with HMAC-SHA-256.
+
+use std::{borrow::Cow, fmt};
+
+use alm_core::{
+    Principal,
+    domain::{Actor, Role, Timestamp},
+    ports::{AuthError, Authenticator, BackendError, BackendErrorKind, Outcome, TokenClaims, TokenIssuer},
+};
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+use serde_json::Number;
+
+/// The longest token that is looked at.
+const MAX_BYTES: usize = 8 * 1024;
+/// By how much the clocks of issuer and verifier may differ.
+const LEEWAY_MICROS: i64 = 30_000_000;
+/// `{"typ":"JWT","alg":"HS256"}`: the header of every token that is issued here.
+const HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9";
+
+/// Issues and checks tokens with one secret. `Debug` does not show it.
+#[derive(Debug)]
+pub struct Jwt {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    issuer: String,
+    audience: String,
+}
+
+impl Jwt {
+    /// The fewest bytes of a secret: as many as the hash has (RFC 7518, 3.2).
+    pub const MIN_SECRET_BYTES: usize = 32;
+
+    /// HS256 with this secret. Tokens are issued by `issuer` for `audience`, and count only if they say so.
+    ///
+    /// # Errors
+    /// The secret is shorter than [`MIN_SECRET_BYTES`](Self::MIN_SECRET_BYTES).
+    pub fn hs256(secret: &[u8], issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, WeakSecret> {
+        if secret.len() < Self::MIN_SECRET_BYTES {
+            return Err(WeakSecret { bytes: secret.len() });
+        }
+        // jsonwebtoken panics at first use when a host's features turn on both of its backends and none is installed. An error
+        // means that the host has installed one, which is as good.
+        let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        Ok(Self {
+            signing: EncodingKey::from_secret(secret),
+            verifying: DecodingKey::from_secret(secret),
+            issuer: issuer.into(),
+            audience: audience.into(),
+        })
+    }
+
+    fn check(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
+        if token.len() > MAX_BYTES {
+            return Err(AuthError::Invalid);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(AuthError::Invalid)?;
+        let (header, payload) = message.split_once('.').ok_or(AuthError::Invalid)?;
+        if header != HEADER {
+            check_header(header)?;
+        }
+        // The algorithm is the key's; the header was only allowed to agree.
+        if !crypto::verify(signature, message.as_bytes(), &self.verifying, Algorithm::HS256).unwrap_or(false) {
+            return Err(AuthError::Invalid);
+        }
+        let payload = decode(payload)?;
+        let claims: Claims<'_> = serde_json::from_slice(&payload).map_err(|_| AuthError::Invalid)?;
+        self.check_claims(claims, now)
+    }
+
+    fn check_claims(&self, claims: Claims<'_>, now: Timestamp) -> Result<Principal, AuthError> {
+        if claims.iss != self.issuer || !claims.aud.includes(&self.audience) {
+            return Err(AuthError::Invalid);
+        }
+        let role = Role::parse(&claims.role).ok_or(AuthError::Invalid)?;
+        let name = Actor::parse(claims.sub).map_err(|_| AuthError::Invalid)?;
+        let (expires_at, not_before) = (micros(&claims.exp)?, micros(&claims.nbf)?);
+        if now.micros() >= expires_at.saturating_add(LEEWAY_MICROS) {
+            return Err(AuthError::Expired);
+        }
+        if now.micros() < not_before.saturating_sub(LEEWAY_MICROS) {
+            return Err(AuthError::NotYetValid);
+        }
+        let mut principal = Principal::new(name, role);
+        for scope in claims.scope.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
+            principal = principal.with_scope(scope);
+        }
+        Ok(principal)
+    }
+
+    fn sign(&self, claims: &TokenClaims) -> Result<String, BackendError> {
+        let TokenClaims { id, principal, issued_at, expires_at } = claims;
+        if let Some(scope) = principal.scopes.iter().find(|scope| !is_scope(scope)) {
+            return Err(unsigned().with_source(format!("a token can't carry the scope {scope:?}")));
+        }
+        let scopes: Vec<&str> = principal.scopes.iter().map(String::as_str).collect();
+        let claims = NewClaims {
+            sub: principal.name.as_str(),
+            role: principal.role.as_str(),
+            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
+            iss: &self.issuer,
+            aud: &self.audience,
+            exp: expires_at.seconds(),
+            nbf: issued_at.seconds(),
+            iat: issued_at.seconds(),
+            jti: id.to_string(),
+        };
+        let payload = serde_json::to_vec(&claims).map_err(|error| unsigned().with_source(error))?;
+        let mut token = String::from(HEADER);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = crypto::sign(token.as_bytes(), &self.signing, Algorithm::HS256)
+            .map_err(|error| unsigned().with_source(error))?;
+        token.push('.');
+        token.push_str(&signature);
+        if token.len() > MAX_BYTES {
+            return Err(unsigned().with_source("the token would be too long to be accepted"));
+        }
+        Ok(token)
+    }
+}
+
+#[async_trait]
+impl Authenticator for Jwt {
+    async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
+        self.check(token, now)
+    }
+}
+
+#[async_trait]
+impl TokenIssuer for Jwt {
+    async fn issue(&self, claims: &TokenClaims) -> Result<String, BackendError> {
+        self.sign(claims)
+    }
+}
+
+/// The secret is too short to keep tokens from being forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the JWT secret has {bytes} bytes, but needs at least {}; make one with: openssl rand -base64 48",
+    Jwt::MIN_SECRET_BYTES
+)]
+pub struct WeakSecret {
+    bytes: usize,
+}
+
+fn unsigned() -> BackendError {
+    BackendError {
+        kind: BackendErrorKind::Internal,
+        adapter: "jwt",
+        operation: "issue",
+        outcome: Outcome::NotApplied,
+        retry_after: None,
+        source: None,
+    }
+}
+
+/// Whether it is a scope by RFC 6749, 3.3; anything else would read as another list of scopes.
+fn is_scope(scope: &str) -> bool {
+    !scope.is_empty() && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, AuthError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthError::Invalid)
+}
+
+/// Refuses headers that ask for anything else than what is done here.
+fn check_header(header: &str) -> Result<(), AuthError> {
+    let header = decode(header)?;
+    let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| AuthError::Invalid)?;
+    let known = header.alg == "HS256"
+        && header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))
+        // No extension is understood, so none may be critical (RFC 7515, 4.1.11).
+        && header.crit.is_none();
+    if known { Ok(()) } else { Err(AuthError::Invalid) }
+}
+
+/// Microseconds since the epoch of a `NumericDate`, which may have decimals (RFC 7519, 2).
+fn micros(date: &Number) -> Result<i64, AuthError> {
+    if let Some(seconds) = date.as_i64() {
+        return Ok(seconds.saturating_mul(1_000_000));
+    }
+    let seconds = date.as_f64().ok_or(AuthError::Invalid)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a time beyond what fits is as good as the last that does")]
+    Ok((seconds * 1e6) as i64)
+}
+
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(default, deserialize_with = "not_null")]
+    typ: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
+    crit: Option<IgnoredAny>,
+}
+
+/// The claims of a token that comes in. Serde refuses one that is missing, given twice or of another type.
+#[derive(Deserialize)]
+struct Claims<'a> {
+    sub: String,
+    #[serde(borrow)]
+    role: Cow<'a, str>,
+    #[serde(default, deserialize_with = "not_null")]
+    scope: Option<String>,
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Audience<'a>,
+    exp: Number,
+    nbf: Number,
+    #[expect(dead_code, reason = "it must be there, but decides nothing")]
+    iat: Number,
+    #[serde(borrow)]
+    #[expect(dead_code, reason = "it must be there, but decides nothing")]
+    jti: Cow<'a, str>,
+}
+
+/// The claims of a token that goes out.
+#[derive(Serialize)]
+struct NewClaims<'a> {
+    sub: &'a str,
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    iss: &'a str,
+    aud: &'a str,
+    exp: i64,
+    nbf: i64,
+    iat: i64,
+    jti: String,
+}
+
+/// `null` is not the same as absent: it is of the wrong type.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// One audience or several (RFC 7519, 4.1.3).
+enum Audience<'a> {
+    One(Cow<'a, str>),
+    Several(Vec<String>),
+}
+
+impl Audience<'_> {
+    fn includes(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Several(several) => several.iter().any(|one| one == audience),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StringOrArray;
+
+        impl<'de> Visitor<'de> for StringOrArray {
+            type Value = Audience<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E>(self, one: &'de str) -> Result<Self::Value, E> {
+                Ok(Audience::One(Cow::Borrowed(one)))
+            }
+
+            fn visit_str<E>(self, one: &str) -> Result<Self::Value, E> {
+                Ok(Audience::One(Cow::Owned(one.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut several = Vec::new();
+                while let Some(one) = array.next_element()? {
+                    several.push(one);
+                }
+                Ok(Audience::Several(several))
+            }
+        }
+
+        deserializer.deserialize_any(StringOrArray)
+    }
+}
+
+#[cfg(test)]
+mod tests;

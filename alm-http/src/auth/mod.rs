@@ -1,0 +1,13 @@
+//! Identity: adapters for the ports by which `alm-core` knows who someone is.
+//!
+//! - [`Jwt`]: bearer tokens, issued and checked.
+//! - [`Argon2Hasher`]: passwords, hashed off the async threads.
+//! - [`LoginThrottle`]: how often one may guess.
+
+mod jwt;
+mod password;
+mod throttle;
+
+pub use jwt::{Jwt, WeakSecret};
+pub use password::{Argon2Hasher, InvalidCost};
+pub use throttle::{LoginThrottle, Rate, ThrottleConfig};

@@ -1,0 +1,55 @@
+//! `/openapi.json`, and `/docs`: a page to try the API, all of it bundled.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{OriginalUri, Path},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use utoipa_swagger_ui::Config;
+
+use crate::{error::ApiError, state::ApiState};
+
+pub(crate) fn routes(document: Value) -> Router<ApiState> {
+    let document = Arc::new(document);
+    // Relative to the page, so that it also holds below a prefix.
+    let config = Arc::new(Config::from("../openapi.json"));
+    let page = {
+        let config = config.clone();
+        get(move || async move { asset("", config) })
+    };
+    Router::new()
+        .route("/openapi.json", get(move |uri: OriginalUri| async move { openapi(&document, &uri) }))
+        .route("/docs", get(|| async { (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")]) }))
+        .route("/docs/", page)
+        .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { asset(&file, config) }))
+}
+
+/// The document as seen from where it was asked for: a host may have nested the router.
+fn openapi(document: &Value, OriginalUri(uri): &OriginalUri) -> Json<Value> {
+    let prefix = uri.path().strip_suffix("/openapi.json").unwrap_or_default();
+    let mut document = document.clone();
+    document["servers"] = json!([{"url": if prefix.is_empty() { "/" } else { prefix }}]);
+    Json(document)
+}
+
+fn asset(file: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> {
+    match utoipa_swagger_ui::serve(file, config) {
+        Ok(Some(file)) => {
+            let mut response = ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response();
+            if file.gzpipped {
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            Ok(response)
+        }
+        Ok(None) => Err(ApiError::no_such_path()),
+        Err(error) => {
+            tracing::error!(error, "the documentation cannot be served");
+            Err(ApiError::internal())
+        }
+    }
+}

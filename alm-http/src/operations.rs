@@ -1,0 +1,102 @@
+//! The state of the process: `/healthz`, `/readyz`, `/metrics`.
+
+use std::time::Duration;
+
+use alm_core::Alm;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    problem::Dependency,
+    request::NoParams,
+    state::{ApiState, MetricsRenderer},
+};
+
+/// How long the store may take to show that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+}
+
+pub(crate) fn metrics_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(metrics))
+}
+
+/// A router with `/metrics` alone, for a port of its own.
+pub fn metrics_router(alm: Alm, render: MetricsRenderer) -> Router {
+    Router::new().route("/metrics", get(move || rendered(alm, render)))
+}
+
+/// The state of the process.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`, or `ready`.
+    status: &'static str,
+    /// What the service needs, and its state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Dependency>,
+}
+
+/// Is the process alive?
+///
+/// It never depends on anything else.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Health)), security(()))]
+async fn healthz(_: NoParams) -> Json<Health> {
+    Json(Health { status: "ok", dependencies: Vec::new() })
+}
+
+/// Does the process want requests?
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, body = Health),
+    (status = 503, body = crate::problem::Problem, content_type = "application/problem+json",
+        description = "Not now: a dependency is down, or the process shuts down")), security(()))]
+async fn readyz(State(state): State<ApiState>, _: NoParams) -> Result<Json<Health>, ApiError> {
+    let up = |name: String, lag| Dependency { name, status: "up".to_owned(), lag };
+    if state.settings.readiness.is_shutting_down() {
+        return Err(ApiError::not_ready("the server is shutting down", Vec::new()));
+    }
+    match tokio::time::timeout(PATIENCE, state.alm.progress()).await {
+        Ok(Ok(progress)) => {
+            let consumers = progress.iter().map(|p| up(format!("consumer {}", p.consumer), Some(p.lag())));
+            let dependencies = std::iter::once(up("store".to_owned(), None)).chain(consumers).collect();
+            Ok(Json(Health { status: "ready", dependencies }))
+        }
+        failed => {
+            if let Ok(Err(error)) = failed {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store is not ready");
+            }
+            let store = Dependency { name: "store".to_owned(), status: "down".to_owned(), lag: None };
+            Err(ApiError::not_ready("the store does not answer", vec![store]))
+        }
+    }
+}
+
+/// Metrics in the Prometheus text format
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain")), security(()))]
+async fn metrics(State(state): State<ApiState>, _: NoParams) -> Result<Response, ApiError> {
+    let render = state.settings.metrics.clone().ok_or_else(ApiError::no_such_path)?;
+    Ok(rendered(state.alm, render).await)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2⁵³ events are far")]
+async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
+    // Read when asked: what no one looks at costs nothing.
+    if let Ok(Ok(progress)) = tokio::time::timeout(PATIENCE, alm.progress()).await {
+        for consumer in progress {
+            metrics::gauge!("alm_log_head_position").set(consumer.head.get() as f64);
+            metrics::gauge!("alm_consumer_lag_events", "consumer" => consumer.consumer.to_string())
+                .set(consumer.lag() as f64);
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+}

@@ -1,0 +1,212 @@
+//! JSON bodies, and the requests that carry one.
+
+use alm_core::{
+    Context,
+    changeset::{Fingerprint, IdempotencyKey},
+    domain::FieldError,
+    services::{Idempotency, Precondition},
+};
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, header},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{error::ApiError, serve::BodyTimeout, state::ApiState};
+
+use super::{Caller, Params, caller::surroundings, precondition};
+
+/// What an idempotency key stands for, of a body. It is stored, so it must not be made of a password.
+pub(crate) trait Fingerprinted {
+    /// A hash of `raw`, the body that `self` was read from.
+    fn fingerprint(&self, raw: &[u8]) -> Fingerprint {
+        let _ = self;
+        sha256(&[raw])
+    }
+}
+
+/// SHA-256 over `parts`, each with its length before it.
+pub(crate) fn sha256(parts: &[&[u8]]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// A `POST` by an authenticated caller.
+pub(crate) struct Post<T> {
+    pub(crate) context: Context,
+    pub(crate) body: T,
+}
+
+/// A `PUT` by an authenticated caller.
+pub(crate) struct Put<T> {
+    pub(crate) context: Context,
+    pub(crate) body: T,
+    pub(crate) precondition: Precondition,
+}
+
+/// A `POST` by anyone.
+pub(crate) struct Unauthenticated<T> {
+    pub(crate) context: Context,
+    pub(crate) body: T,
+}
+
+impl<T: DeserializeOwned + Fingerprinted> FromRequest<ApiState> for Post<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let Caller(context) = Caller::from_request_parts(&mut parts, state).await?;
+        let raw = read(&parts.headers, body, state).await?;
+        let body = parse::<T>(&raw)?;
+        let idempotency = idempotency(&parts.headers, &body, &raw)?;
+        Ok(Self { context: context.with_idempotency(idempotency), body })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<ApiState> for Put<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let Caller(context) = Caller::from_request_parts(&mut parts, state).await?;
+        let precondition = precondition(&parts.headers);
+        let raw = read(&parts.headers, body, state).await?;
+        Ok(Self { context, body: parse(&raw)?, precondition })
+    }
+}
+
+impl<T: DeserializeOwned + Fingerprinted> FromRequest<ApiState> for Unauthenticated<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        Params::of(&parts).finish()?;
+        let context = surroundings(&parts, Context::anonymous());
+        let raw = read(&parts.headers, body, state).await?;
+        let body = parse::<T>(&raw)?;
+        let idempotency = idempotency(&parts.headers, &body, &raw)?;
+        Ok(Self { context: context.with_idempotency(idempotency), body })
+    }
+}
+
+fn idempotency(headers: &HeaderMap, body: &impl Fingerprinted, raw: &[u8]) -> Result<Option<Idempotency>, ApiError> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().filter(|_| values.next().is_none()).map(IdempotencyKey::parse);
+    let refuse =
+        || ApiError::header("invalid-idempotency-key", "Idempotency-Key must have 1 to 255 visible ASCII characters");
+    let key = key.and_then(Result::ok).ok_or_else(refuse)?;
+    Ok(Some(Idempotency { key, fingerprint: body.fingerprint(raw) }))
+}
+
+/// The whole body, if it is said to be JSON, is not too large and comes in time.
+async fn read(headers: &HeaderMap, body: axum::body::Body, state: &ApiState) -> Result<Bytes, ApiError> {
+    if !is_json(headers) {
+        return Err(ApiError::unsupported_media_type());
+    }
+    let limit = state.settings.max_body_bytes;
+    let collected = tokio::time::timeout(state.settings.body_timeout, Limited::new(body, limit).collect());
+    match collected.await {
+        Err(_) => Err(ApiError::too_slow()),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit)),
+        Ok(Err(error)) if BodyTimeout::caused(error.as_ref()) => Err(ApiError::too_slow()),
+        Ok(Err(_)) => Err(ApiError::not_json("the body ended too early")),
+    }
+}
+
+/// `application/json` or `application/…+json`, in UTF-8 (RFC 8259, section 8.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(value) = value.to_str() else { return false };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let utf_8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    let json = essence == "application/json"
+        || essence.strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"));
+    json && utf_8
+}
+
+fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, ApiError> {
+    // serde reads a JSON array into a struct, field by field; a caller who sends one has made a mistake.
+    let first = raw.iter().find(|byte| !byte.is_ascii_whitespace());
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
+    if first.is_some_and(|first| *first != b'{') {
+        let json = IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end());
+        return Err(match json {
+            Ok(()) => refuse("", "invalid-type", "must be a JSON object"),
+            Err(error) => unreadable("", &error),
+        });
+    }
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = pointer(error.path());
+        unreadable(&path, error.inner())
+    })?;
+    deserializer.end().map_err(|error| unreadable("", &error))?;
+    Ok(value)
+}
+
+fn unreadable(pointer: &str, error: &serde_json::Error) -> ApiError {
+    if !error.is_data() {
+        let place = format!("at line {} column {}", error.line(), error.column());
+        return ApiError::not_json(format!("the body is not JSON in UTF-8: it goes wrong {place}"));
+    }
+    // The place in the text that serde adds says less than the pointer does.
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let named = || message.split('`').nth(1).unwrap_or_default();
+    let inside = |field: &str| {
+        if pointer.ends_with(&format!("/{field}")) { pointer.to_owned() } else { format!("{pointer}/{field}") }
+    };
+    if message.starts_with("unknown field") {
+        return refuse(&inside(named()), "unknown-field", "there is no such field");
+    }
+    if message.starts_with("missing field") {
+        return refuse(&inside(named()), "missing-field", "must be given");
+    }
+    if message.starts_with("duplicate field") {
+        return refuse(&inside(named()), "duplicate-field", "must be given once");
+    }
+    refuse(pointer, "invalid-type", message)
+}
+
+fn refuse(pointer: &str, code: &str, detail: &str) -> ApiError {
+    ApiError::invalid(vec![FieldError {
+        pointer: pointer.to_owned(),
+        code: code.to_owned(),
+        detail: detail.chars().take(256).collect(),
+    }])
+}
+
+/// The JSON pointer (RFC 6901) of a path.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        let segment = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.extend(segment.chars().take(64));
+    }
+    pointer
+}

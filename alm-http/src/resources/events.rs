@@ -1,0 +1,95 @@
+//! `/events`: the event log, in order, gapless.
+
+use std::sync::Arc;
+
+use alm_core::domain::{CloudEvent, Event, Position};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    request::{Listing, Narrowing, Params, rejected},
+    response::PageOf,
+    state::ApiState,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list_events))
+}
+
+/// An event as a `CloudEvents` 1.0 document.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct EventBody(CloudEvent);
+
+/// An event as a `CloudEvents` 1.0 document.
+#[derive(ToSchema)]
+#[schema(as = CloudEvent)]
+#[expect(dead_code, reason = "it is the schema of `alm_core::domain::CloudEvent`, which a test compares it with")]
+pub(crate) struct CloudEventMembers {
+    #[schema(example = "1.0")]
+    specversion: String,
+    #[schema(format = Uuid)]
+    id: String,
+    #[schema(example = "/alm/VersionService")]
+    source: String,
+    #[schema(example = "VersionCreated")]
+    r#type: String,
+    #[schema(example = "versions/42")]
+    subject: String,
+    #[schema(format = DateTime)]
+    time: String,
+    #[schema(example = "application/json")]
+    datacontenttype: String,
+    /// The log that it stands in.
+    #[schema(format = Uuid)]
+    almlog: String,
+    /// Its position there, padded with zeros to 20 digits.
+    #[schema(example = "00000000000000000042")]
+    sequence: String,
+    /// The changeset that it was committed with.
+    #[schema(format = Uuid)]
+    almchangeset: String,
+    /// Who did it.
+    almactor: String,
+    traceparent: Option<String>,
+    data: serde_json::Value,
+}
+
+impl From<Arc<Event>> for EventBody {
+    fn from(event: Arc<Event>) -> Self {
+        Self(CloudEvent::from(event.as_ref()))
+    }
+}
+
+/// The event log has no filter.
+struct AllEvents;
+
+impl Narrowing for AllEvents {
+    type Key = Position;
+
+    fn of(_params: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+
+    fn after(params: &mut Params) -> Result<Option<Position>, ApiError> {
+        params.take("after", |text| {
+            text.parse().ok().map(Position::new).ok_or_else(|| rejected("must be a position: an integer from 0"))
+        })
+    }
+}
+
+/// Read the event log
+#[utoipa::path(get, path = "/events", tag = "events", params(
+    ("after" = Option<i64>, Query, description = "Only events after this position", minimum = 0),
+    crate::openapi::LimitParam,
+), responses((status = 200, body = Vec<CloudEventMembers>)))]
+async fn list_events(
+    State(state): State<ApiState>,
+    Listing { context, filter: AllEvents, after, limit, uri }: Listing<AllEvents>,
+) -> Result<PageOf<EventBody>, ApiError> {
+    let page = state.alm.log().read(&context, after.unwrap_or(Position::START), limit).await?;
+    Ok(PageOf::new(page, &uri, ToString::to_string))
+}

@@ -1,0 +1,85 @@
+//! `/login`
+
+use std::net::SocketAddr;
+
+use alm_core::domain::{Invalid, Password, Username};
+use axum::{
+    Extension, Json,
+    extract::{ConnectInfo, State},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    error::ApiError,
+    request::{Fingerprinted, Unauthenticated, sha256},
+    response::mark_replayed,
+    state::ApiState,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(login))
+}
+
+/// A username and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginInput {
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$", example = "admin")]
+    username: String,
+    #[schema(max_length = 256, format = Password)]
+    password: String,
+}
+
+impl Fingerprinted for LoginInput {
+    // The fingerprint is stored, so it must not be made of the password. It need not be: a login is only answered at all,
+    // again or not, when the password is right.
+    fn fingerprint(&self, _raw: &[u8]) -> [u8; 32] {
+        sha256(&[self.username.as_bytes()])
+    }
+}
+
+/// A token (RFC 6750).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+pub(crate) struct TokenBody {
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds from its issue until it expires.
+    #[schema(minimum = 1, example = 900)]
+    expires_in: u32,
+}
+
+/// Log in
+///
+/// With an `Idempotency-Key` the same token comes again as long as it counts.
+#[utoipa::path(post, path = "/login", tag = "auth", request_body = LoginInput,
+    responses((status = 200, body = TokenBody)), security(()))]
+async fn login(
+    State(state): State<ApiState>,
+    client: Option<Extension<ConnectInfo<SocketAddr>>>,
+    Unauthenticated { context, body }: Unauthenticated<LoginInput>,
+) -> Result<Response, ApiError> {
+    let LoginInput { username, password } = body;
+    let refuse = |errors| ApiError::invalid(errors);
+    let username = Username::parse(username).map_err(|r| refuse(Invalid::field(r.at("/username")).into_errors()))?;
+    let password = Password::attempt(password).map_err(|r| refuse(Invalid::field(r.at("/password")).into_errors()))?;
+    let address = client.map(|Extension(ConnectInfo(address))| address.ip());
+    state.settings.throttle.check(&username, address).map_err(ApiError::throttled)?;
+    let issued = match state.alm.accounts().login(&context, &username, &password).await {
+        Ok(issued) => issued,
+        Err(error) => {
+            metrics::counter!("alm_login_failures_total").increment(1);
+            return Err(error.into());
+        }
+    };
+    let body =
+        TokenBody { access_token: issued.value.token, token_type: "Bearer", expires_in: issued.value.expires_in };
+    // RFC 6749, section 5.1: a token must not be cached.
+    let mut response = ([(axum::http::header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_replayed(&mut response, issued.replayed);
+    Ok(response)
+}

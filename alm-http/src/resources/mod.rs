@@ -1,0 +1,9 @@
+//! The routes, one module per resource.
+
+pub(crate) mod apps;
+pub(crate) mod audit;
+pub(crate) mod deployments;
+pub(crate) mod events;
+pub(crate) mod login;
+pub(crate) mod users;
+pub(crate) mod versions;

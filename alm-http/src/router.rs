@@ -1,0 +1,108 @@
+//! All routes, put together.
+
+use std::{sync::Arc, time::Duration};
+
+use alm_core::{Alm, ports::SystemIds};
+use axum::{Router, middleware};
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    auth::LoginThrottle,
+    docs,
+    envelope::envelope,
+    error::ApiError,
+    openapi::{self, Document},
+    operations,
+    resources::{apps, audit, deployments, events, login, users, versions},
+    state::{ApiState, MetricsRenderer, Readiness, Settings},
+};
+
+/// Every route of the API over `alm`, with the defaults of [`Api`]. It can be nested under any prefix, beside any routes.
+///
+/// `alm` needs an authenticator, and for `/login` and `/users` a token issuer and a password hasher.
+pub fn router<S: Clone + Send + Sync + 'static>(alm: Alm) -> Router<S> {
+    Api::new(alm).router()
+}
+
+/// The `OpenAPI` 3.1 document of the API.
+pub fn openapi() -> Value {
+    openapi::finish(&routes(true).into_openapi())
+}
+
+/// Puts a router together, for hosts that want other than the defaults.
+#[must_use = "`router` makes a router of it"]
+pub struct Api {
+    alm: Alm,
+    settings: Settings,
+}
+
+impl Api {
+    /// The API over `alm`.
+    pub fn new(alm: Alm) -> Self {
+        let settings = Settings {
+            throttle: LoginThrottle::default(),
+            readiness: Readiness::default(),
+            metrics: None,
+            max_body_bytes: 256 * 1024,
+            body_timeout: Duration::from_secs(30),
+        };
+        Self { alm, settings }
+    }
+
+    /// How often one may try to log in.
+    pub fn login_throttle(mut self, throttle: LoginThrottle) -> Self {
+        self.settings.throttle = throttle;
+        self
+    }
+
+    /// What `/readyz` goes by besides its dependencies.
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.settings.readiness = readiness;
+        self
+    }
+
+    /// Serves `/metrics`, too. The routes report to the recorder of the `metrics` crate that the host has installed.
+    pub fn metrics(mut self, render: MetricsRenderer) -> Self {
+        self.settings.metrics = Some(render);
+        self
+    }
+
+    /// How large a body may be; 256 KiB unless told.
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_body_bytes = bytes;
+        self
+    }
+
+    /// How long a body may take to come; 30 s unless told.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// The finished router.
+    pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        let (routes, document) = routes(self.settings.metrics.is_some()).split_for_parts();
+        let state = ApiState { alm: self.alm, settings: Arc::new(self.settings), ids: SystemIds };
+        routes
+            .merge(docs::routes(openapi::finish(&document)))
+            .fallback(async || ApiError::no_such_path())
+            .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+            .layer(middleware::from_fn_with_state(state.clone(), envelope))
+            .with_state(state)
+    }
+}
+
+fn routes(with_metrics: bool) -> OpenApiRouter<ApiState> {
+    let routes = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(login::routes())
+        .merge(apps::routes())
+        .merge(versions::routes())
+        .merge(deployments::routes())
+        .merge(audit::routes())
+        .merge(users::routes())
+        .merge(events::routes())
+        .merge(operations::routes());
+    if with_metrics { routes.merge(operations::metrics_routes()) } else { routes }
+}

@@ -1,0 +1,59 @@
+//! How patient the server is.
+
+use std::time::Duration;
+
+/// Bounds on what one client may take. The defaults suit a server that stands on the internet.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServeConfig {
+    /// How long the header of a request may take, from when it can begin: so also how long a connection may be idle.
+    pub header_timeout: Duration,
+    /// How long the body of a request may take, once it is waited for.
+    pub body_timeout: Duration,
+    /// How long requests may still run when the server shuts down.
+    pub shutdown_grace: Duration,
+    /// How many connections are open at a time; the next ones wait to be accepted.
+    pub max_connections: usize,
+}
+
+impl Default for ServeConfig {
+    /// 10 s for the header, 30 s for the body, 20 s to shut down, 10 000 connections.
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(20),
+            max_connections: 10_000,
+        }
+    }
+}
+
+impl ServeConfig {
+    /// Sets how long the header of a request may take.
+    #[must_use]
+    pub fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.header_timeout = timeout;
+        self
+    }
+
+    /// Sets how long the body of a request may take.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// Sets how long requests may still run when the server shuts down.
+    #[must_use]
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
+        self
+    }
+
+    /// Sets how many connections are open at a time, at least one.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+}

@@ -1,0 +1,40 @@
+//! The subcommands.
+
+use std::error::Error;
+
+use alm_core::{
+    Principal,
+    ports::{Clock, Ids, SystemClock, SystemIds, TokenClaims, TokenIssuer},
+};
+use alm_http::auth::Jwt;
+
+use crate::settings::{DbUrl, Settings, TokenArgs};
+
+/// Brings the schema of the store up to date.
+pub(crate) fn migrate(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    match settings.db_url {
+        DbUrl::Memory => println!("memory: has no schema, so there is nothing to migrate"),
+    }
+    Ok(())
+}
+
+/// Prints a token.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn token(settings: &Settings, args: &TokenArgs) -> Result<(), Box<dyn Error>> {
+    let secret = settings.jwt_secret.as_ref().ok_or(
+        "JWT_SECRET is not set; set it to the secret of the server that the token is for, or make one with: openssl rand -base64 48",
+    )?;
+    let jwt = Jwt::hs256(secret.expose().as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
+        .map_err(|error| format!("JWT_SECRET: {error}"))?;
+    let mut principal = Principal::new(args.sub.clone(), args.role);
+    principal.scopes.extend(args.scope.split_whitespace().map(str::to_owned));
+    let now = SystemClock.now();
+    let claims = TokenClaims {
+        id: SystemIds.uuid_v7(),
+        principal,
+        issued_at: now,
+        expires_at: now.plus_seconds(i64::from(settings.jwt_ttl_secs)),
+    };
+    println!("{}", jwt.issue(&claims).await?);
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The example server: every service in one process, on an embedded store.
+//!
+//! `cargo run --release --example server -- --help` lists the settings.
+
+mod commands;
+mod run;
+mod settings;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use settings::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let done = match &cli.command {
+        None => run::serve(cli.settings),
+        Some(Command::Migrate) => commands::migrate(&cli.settings),
+        Some(Command::Token(token)) => commands::token(&cli.settings, token),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help goes out as it is; anything else is one line that says what to mend.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Nothing is left to say to a reader who has gone.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let lines =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    eprintln!("{}", lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "));
+    ExitCode::from(2)
+}

@@ -1,0 +1,125 @@
+//! The server itself.
+
+use std::{error::Error, sync::Arc};
+
+use alm_core::{Alm, domain::Password, ports::TokioTimer};
+use alm_http::{
+    Api, Readiness,
+    auth::{Argon2Hasher, Jwt},
+    metrics_router,
+    serve::{ServeConfig, serve as serve_http},
+};
+use alm_store_memory::MemoryStore;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    settings::{DbUrl, Settings},
+    telemetry,
+};
+
+#[tokio::main]
+pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    telemetry::log(&settings.log)?;
+    let metrics = telemetry::metrics()?;
+
+    let jwt = Arc::new(jwt(&settings)?);
+    let store = match settings.db_url {
+        DbUrl::Memory => Arc::new(MemoryStore::new()),
+    };
+    let alm = Alm::builder(store)
+        .authenticator(jwt.clone())
+        .token_issuer(jwt)
+        .password_hasher(Arc::new(Argon2Hasher::default()))
+        .token_seconds(settings.jwt_ttl_secs)
+        .auto_deploy(settings.auto_deploy.clone())
+        .build();
+    first_account(&alm, &settings).await?;
+
+    let (stop, stopping) = watch::channel(false);
+    let stopped = |mut stopping: watch::Receiver<bool>| async move {
+        // The sender lives until everything has stopped.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let readiness = Readiness::default();
+    let mut api = Api::new(alm.clone()).readiness(readiness.clone());
+    let mut servers = Vec::new();
+    match settings.metrics_port {
+        None => api = api.metrics(metrics),
+        Some(port) => {
+            let listener = listen(&settings, port).await?;
+            tracing::info!(address = %listener.local_addr()?, "metrics");
+            let router = metrics_router(alm.clone(), metrics);
+            servers.push(tokio::spawn(serve_http(listener, router, ServeConfig::default(), stopped(stopping.clone()))));
+        }
+    }
+    let listener = listen(&settings, settings.port).await?;
+    let address = listener.local_addr()?;
+    servers.push(tokio::spawn(serve_http(listener, api.router(), ServeConfig::default(), stopped(stopping.clone()))));
+    let consumers = {
+        let alm = alm.clone();
+        let stopped = stopped(stopping);
+        tokio::spawn(async move { alm.run(TokioTimer, stopped).await })
+    };
+    tracing::info!(%address, docs = format!("http://{address}/docs"), "listening");
+
+    terminated().await?;
+    tracing::info!("shutting down");
+    readiness.shut_down();
+    stop.send_replace(true);
+    for server in servers {
+        server.await?;
+    }
+    consumers.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What tokens are signed with and checked by.
+fn jwt(settings: &Settings) -> Result<Jwt, Box<dyn Error>> {
+    let secret = match &settings.jwt_secret {
+        Some(secret) => secret.expose().as_bytes().to_vec(),
+        // With everything in memory nothing outlives the process, so its tokens need not either.
+        None => random(48)?,
+    };
+    Jwt::hs256(&secret, &settings.jwt_issuer, &settings.jwt_audience)
+        .map_err(|error| format!("JWT_SECRET: {error}").into())
+}
+
+/// Makes the account `admin` when there is no account, and says its password when it was made here.
+async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let (password, made) = match &settings.admin_password {
+        Some(password) => (password.expose().to_owned(), false),
+        None => (random(18)?.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+    };
+    let parsed = Password::parse(&*password).map_err(|rejected| format!("ADMIN_PASSWORD {rejected}"))?;
+    if alm.accounts().ensure_admin(&parsed).await? && made {
+        // Not to the log, which is kept: this is said once, to whoever started the server.
+        eprintln!("The first account is admin, its password is {password}");
+    }
+    Ok(())
+}
+
+fn random(bytes: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random)?;
+    Ok(random)
+}
+
+async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn Error>> {
+    let listener = TcpListener::bind((settings.bind, port)).await;
+    listener.map_err(|error| format!("cannot listen on {}:{port}: {error}", settings.bind).into())
+}
+
+async fn terminated() -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

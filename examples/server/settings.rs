@@ -1,0 +1,194 @@
+//! The settings: each an environment variable and a flag of the same name.
+
+use std::{fs, net::IpAddr, path::PathBuf, str::FromStr};
+
+use alm_core::domain::{Actor, EnvironmentName, Role};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+/// The ALM server: applications, versions, deployments and their audit log, in one process.
+#[derive(Parser)]
+#[command(
+    name = "server",
+    version,
+    after_help = "\
+Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret can be read \
+from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE.
+
+Try it:
+  cargo run --release --example server
+  open http://127.0.0.1:8080/docs
+
+A token for a script:
+  export JWT_SECRET=$(openssl rand -base64 48)
+  cargo run --release --example server -- token --sub ci --role user"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Bring the schema of the store up to date, then exit
+    Migrate,
+    /// Print a token, signed with JWT_SECRET
+    Token(TokenArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct TokenArgs {
+    /// Who the token belongs to
+    #[arg(long, value_name = "NAME", value_parser = actor)]
+    pub(crate) sub: Actor,
+    /// What it may do: admin or user
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    pub(crate) role: Role,
+    /// What it may do besides: auditor, service; separated by spaces
+    #[arg(long, value_name = "SCOPES", default_value = "")]
+    pub(crate) scope: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// The port to listen on; 0: any that is free
+    #[arg(long, env, default_value_t = 8080, global = true)]
+    pub(crate) port: u16,
+    /// The address to listen on
+    #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
+    pub(crate) bind: IpAddr,
+    /// Where everything is kept; memory: keeps it until the process ends
+    #[arg(long, env, default_value = "memory:", value_name = "URL", global = true)]
+    pub(crate) db_url: DbUrl,
+    /// Whether to bring the schema of the store up to date at start
+    #[arg(long, env, default_value = "auto", global = true)]
+    pub(crate) migrate: Migrate,
+    /// The secret that tokens are signed with, 32 bytes or more; unless given, one is made for this process
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET", global = true)]
+    pub(crate) jwt_secret: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// Who issues the tokens (their iss)
+    #[arg(long, env, default_value = "alm", value_name = "NAME", global = true)]
+    pub(crate) jwt_issuer: String,
+    /// Whom the tokens are for (their aud)
+    #[arg(long, env, default_value = "alm", value_name = "NAME", global = true)]
+    pub(crate) jwt_audience: String,
+    /// For how many seconds a token counts
+    #[arg(long, env, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_536_000), global = true)]
+    pub(crate) jwt_ttl_secs: u32,
+    /// The password of the first account, admin; unless given, one is made at the first start and printed once
+    #[arg(long, env, hide_env_values = true, value_name = "PASSWORD", global = true)]
+    pub(crate) admin_password: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    pub(crate) admin_password_file: Option<PathBuf>,
+    /// Environments to which each new version is deployed (pending) by itself, separated by commas
+    #[arg(long, env, value_name = "NAMES", value_delimiter = ',', value_parser = environment, global = true)]
+    pub(crate) auto_deploy: Vec<EnvironmentName>,
+    /// Serves /metrics on this port instead, on the same address
+    #[arg(long, env, value_name = "PORT", global = true)]
+    pub(crate) metrics_port: Option<u16>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as info,alm_core=debug
+    #[arg(long, env, default_value = "info", value_name = "FILTER", global = true)]
+    pub(crate) log: String,
+    /// Which services this process runs
+    #[arg(long, env, default_value = "all", global = true)]
+    pub(crate) services: Services,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Where everything is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DbUrl {
+    Memory,
+}
+
+impl FromStr for DbUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        match url {
+            "memory:" => Ok(Self::Memory),
+            _ => Err("this version keeps everything in memory: use memory:".to_owned()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Migrate {
+    /// Yes
+    Auto,
+    /// No: refuse to start on an old one
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Services {
+    /// Every one
+    All,
+}
+
+fn actor(name: &str) -> Result<Actor, String> {
+    Actor::parse(name).map_err(|rejected| rejected.detail)
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::parse(name).ok_or_else(|| "must be admin or user".to_owned())
+}
+
+fn environment(name: &str) -> Result<EnvironmentName, String> {
+    EnvironmentName::parse(name.trim()).map_err(|rejected| rejected.detail)
+}
+
+/// Settings of a form of the server that this version does not have: to ignore one would be to do something else than asked.
+const NOT_YET: [&str; 5] = ["NATS_URL", "APP_URL", "VERSION_URL", "DEPLOYMENT_URL", "AUDIT_URL"];
+
+impl Cli {
+    /// The settings from flags, environment and files.
+    ///
+    /// # Errors
+    /// One of them is wrong, or help is asked for.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut cli = Self::try_parse()?;
+        let wrong = |what: String| Self::command().error(ErrorKind::ValueValidation, what);
+        if let Some(name) = NOT_YET.iter().find(|name| std::env::var_os(name).is_some()) {
+            return Err(wrong(format!("{name} is set, but this version runs all services in one process: unset it")));
+        }
+        let settings = &mut cli.settings;
+        from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
+        from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
+            .map_err(wrong)?;
+        Ok(cli)
+    }
+}
+
+/// Reads a secret from the file that `NAME_FILE` names.
+fn from_file(name: &str, secret: &mut Option<Secret>, file: Option<&PathBuf>) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    if secret.is_some() {
+        return Err(format!("{name} and {name}_FILE are both set: unset one of them"));
+    }
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("{name}_FILE: cannot read {}: {error}", file.display()))?;
+    // An editor ends a file with a line break, which is not part of the secret.
+    *secret = Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()));
+    Ok(())
+}
