@@ -102,7 +102,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
     (403, "The role may not do this; the refusal stands in the audit log", &[]),
     (404, "It does not exist", &[]),
     (408, "The body did not come in time", &[]),
-    (409, "A name is taken, a transition is illegal, or the request is still running", &[]),
+    (409, "A name is taken, a transition is illegal, or the request is still running", &["Retry-After"]),
     (412, "The resource is at another revision than `If-Match` says", &[]),
     (413, "The body is too large", &[]),
     (415, "The body is not said to be JSON", &[]),
@@ -221,7 +221,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         for name in names {
             response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
         }
-        if response["description"].as_str() == Some("") {
+        if response["description"].as_str().is_none_or(str::is_empty) {
             response["description"] = "Done".into();
         }
     }

@@ -2,16 +2,16 @@
 //!
 //! `cargo run --release --example server -- --help` lists the settings.
 
-mod commands;
 mod run;
 mod settings;
 mod telemetry;
+mod token;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use settings::{Cli, Command};
+use settings::{Cli, Command, DbUrl};
 
 fn main() -> ExitCode {
     let cli = match Cli::read() {
@@ -19,9 +19,14 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let done = match &cli.command {
-        None => run::serve(cli.settings),
-        Some(Command::Migrate) => commands::migrate(&cli.settings),
-        Some(Command::Token(token)) => commands::token(&cli.settings, token),
+        None => run::serve(&cli.settings),
+        Some(Command::Migrate) => {
+            match cli.settings.db_url {
+                DbUrl::Memory => println!("memory: has no schema, so there is nothing to migrate"),
+            }
+            Ok(())
+        }
+        Some(Command::Token(args)) => token::print(&cli.settings, args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

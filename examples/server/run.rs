@@ -10,6 +10,7 @@ use alm_http::{
     serve::{ServeConfig, serve as serve_http},
 };
 use alm_store_memory::MemoryStore;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -22,11 +23,11 @@ use crate::{
 };
 
 #[tokio::main]
-pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     telemetry::log(&settings.log)?;
     let metrics = telemetry::metrics()?;
 
-    let jwt = Arc::new(jwt(&settings)?);
+    let jwt = Arc::new(jwt(settings)?);
     let store = match settings.db_url {
         DbUrl::Memory => Arc::new(MemoryStore::new()),
     };
@@ -37,7 +38,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
         .token_seconds(settings.jwt_ttl_secs)
         .auto_deploy(settings.auto_deploy.clone())
         .build();
-    first_account(&alm, &settings).await?;
+    first_account(&alm, settings).await?;
 
     let (stop, stopping) = watch::channel(false);
     let stopped = |mut stopping: watch::Receiver<bool>| async move {
@@ -50,13 +51,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     match settings.metrics_port {
         None => api = api.metrics(metrics),
         Some(port) => {
-            let listener = listen(&settings, port).await?;
+            let listener = listen(settings, port).await?;
             tracing::info!(address = %listener.local_addr()?, "metrics");
             let router = metrics_router(alm.clone(), metrics);
             servers.push(tokio::spawn(serve_http(listener, router, ServeConfig::default(), stopped(stopping.clone()))));
         }
     }
-    let listener = listen(&settings, settings.port).await?;
+    let listener = listen(settings, settings.port).await?;
     let address = listener.local_addr()?;
     servers.push(tokio::spawn(serve_http(listener, api.router(), ServeConfig::default(), stopped(stopping.clone()))));
     let consumers = {
@@ -93,7 +94,7 @@ fn jwt(settings: &Settings) -> Result<Jwt, Box<dyn Error>> {
 async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let (password, made) = match &settings.admin_password {
         Some(password) => (password.expose().to_owned(), false),
-        None => (random(18)?.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+        None => (URL_SAFE_NO_PAD.encode(random(18)?), true),
     };
     let parsed = Password::parse(&*password).map_err(|rejected| format!("ADMIN_PASSWORD {rejected}"))?;
     if alm.accounts().ensure_admin(&parsed).await? && made {

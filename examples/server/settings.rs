@@ -1,5 +1,7 @@
 //! The settings: each an environment variable and a flag of the same name.
 
+#![expect(clippy::doc_markdown, reason = "these doc comments are the text of --help, which is not Markdown")]
+
 use std::{fs, net::IpAddr, path::PathBuf, str::FromStr};
 
 use alm_core::domain::{Actor, EnvironmentName, Role};

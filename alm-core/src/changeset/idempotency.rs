@@ -1,5 +1,7 @@
 //! Answers that are remembered, so that a request which is sent again is not done again.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::{
@@ -45,8 +47,9 @@ pub struct IdempotencyScope {
     pub key: IdempotencyKey,
 }
 
-/// An answer to remember, committed together with what it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An answer to remember, committed together with what it answers. `Debug` does not show the answer: that of a new account
+/// holds the hash of its password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// Under which it is found.
     pub scope: IdempotencyScope,
@@ -64,5 +67,15 @@ impl IdempotencyRecord {
     /// Whether it still counts at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at
+    }
+}
+
+impl fmt::Debug for IdempotencyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotencyRecord")
+            .field("scope", &self.scope)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The handle that everything is reached by.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
     domain::{Subject, Timestamp},
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) handlers: Vec<Arc<dyn Handler>>,
     pub(super) id_pool: IdPool,
     pub(super) running: Running,
+    pub(super) last_stamp: AtomicI64,
 }
 
 impl Alm {

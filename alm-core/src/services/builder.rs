@@ -1,9 +1,9 @@
 //! How a host puts ALM together.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
-    domain::EnvironmentName,
+    domain::{EnvironmentName, Timestamp},
     policy::RoleTable,
     ports::{
         Authenticator, Authorizer, Clock, Directory, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
@@ -12,7 +12,7 @@ use crate::{
     runtime::{AuditConsumer, AutoDeploy, Cascade, Handler},
 };
 
-use super::{Alm, alm::Inner};
+use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running};
 
 /// Puts [`Alm`] together. Got from [`Alm::builder`].
 #[must_use = "`build` makes an `Alm` of it"]
@@ -125,8 +125,9 @@ impl AlmBuilder {
                 hasher: self.hasher,
                 token_seconds: self.token_seconds,
                 handlers,
-                id_pool: super::id_pool::IdPool::default(),
-                running: super::idempotency::Running::default(),
+                id_pool: IdPool::default(),
+                running: Running::default(),
+                last_stamp: AtomicI64::new(Timestamp::MIN.micros()),
             }),
         }
     }

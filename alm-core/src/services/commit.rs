@@ -1,10 +1,12 @@
 //! From a decision to a commit.
 
+use std::sync::atomic::Ordering;
+
 use uuid::Uuid;
 
 use crate::{
     changeset::{Change, Changeset, Receipt, Stamp},
-    domain::{AppId, ChangesetId, DeploymentId, EventId, Subject, VersionId},
+    domain::{AppId, ChangesetId, DeploymentId, EventId, Subject, Timestamp, VersionId},
     policy::Action,
     ports::{BackendError, Contention, Sequence, StoreError},
 };
@@ -19,10 +21,19 @@ impl Alm {
     pub(crate) fn stamp(&self, cx: &Context) -> Stamp {
         Stamp {
             changeset: ChangesetId::new(self.uuid()),
-            at: self.now(),
+            at: self.later(),
             actor: cx.actor(),
             trace: cx.trace().cloned(),
         }
+    }
+
+    /// The time now, but later than any that was given before: what is decided later in a process also says so.
+    fn later(&self) -> Timestamp {
+        let now = self.now().micros();
+        let last = &self.inner.last_stamp;
+        let previous = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
+        let given = previous.map_or(now, |previous| now.max(previous + 1));
+        Timestamp::from_micros(given).unwrap_or_else(|| self.now())
     }
 
     pub(crate) fn uuid(&self) -> Uuid {

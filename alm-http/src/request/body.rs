@@ -13,8 +13,8 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, IgnoredAny},
 };
 use sha2::{Digest, Sha256};
 
@@ -146,27 +146,49 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, ApiError> {
     // serde reads a JSON array into a struct, field by field; a caller who sends one has made a mistake.
     let first = raw.iter().find(|byte| !byte.is_ascii_whitespace());
-    let mut deserializer = serde_json::Deserializer::from_slice(raw);
     if first.is_some_and(|first| *first != b'{') {
-        let json = IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end());
-        return Err(match json {
-            Ok(()) => refuse("", "invalid-type", "must be a JSON object"),
-            Err(error) => unreadable("", &error),
-        });
+        check_syntax(raw)?;
+        return Err(refuse("", "invalid-type", "must be a JSON object"));
     }
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = pointer(error.path());
-        unreadable(&path, error.inner())
+        let (path, error) = (pointer(error.path()), error.inner());
+        if !error.is_data() {
+            return not_json(error);
+        }
+        // A field was refused before the end was seen; that it is no JSON at all would say more.
+        check_syntax(raw).err().unwrap_or_else(|| unreadable(&path, error))
     })?;
-    deserializer.end().map_err(|error| unreadable("", &error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
 
+fn check_syntax(raw: &[u8]) -> Result<(), ApiError> {
+    // serde_json does not look into the strings that it skips.
+    let text = str::from_utf8(raw).map_err(|_| ApiError::not_json("the body is not JSON in UTF-8"))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    IgnoredAny::deserialize(&mut deserializer).and_then(|_| deserializer.end()).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    ApiError::not_json(format!("the body is not JSON in UTF-8: it goes wrong {place}"))
+}
+
+/// Reads one of `all` by its name. Only a string will do, where serde would take `{"name": null}` for an enum, too.
+pub(crate) fn one_of<'de, D: Deserializer<'de>, T: Copy>(
+    deserializer: D,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, D::Error> {
+    let given = String::deserialize(deserializer)?;
+    all.iter().copied().find(|one| name(*one) == given).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
+        D::Error::custom(format_args!("must be one of {}", names.join(", ")))
+    })
+}
+
 fn unreadable(pointer: &str, error: &serde_json::Error) -> ApiError {
-    if !error.is_data() {
-        let place = format!("at line {} column {}", error.line(), error.column());
-        return ApiError::not_json(format!("the body is not JSON in UTF-8: it goes wrong {place}"));
-    }
     // The place in the text that serde adds says less than the pointer does.
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();

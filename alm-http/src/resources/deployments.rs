@@ -8,7 +8,7 @@ use axum::{
     extract::{OriginalUri, State},
     http::HeaderMap,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,7 +16,7 @@ use crate::{
     error::ApiError,
     request::{
         Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, named,
-        numeric_cursor, positive, precondition,
+        numeric_cursor, one_of, positive, precondition,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -109,8 +109,13 @@ impl Fingerprinted for NewDeploymentInput {}
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeploymentInput {
+    #[serde(deserialize_with = "status")]
     #[schema(value_type = Status)]
     status: DeploymentStatus,
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DeploymentStatus, D::Error> {
+    one_of(deserializer, &DeploymentStatus::ALL, DeploymentStatus::as_str)
 }
 
 /// Create a deployment

@@ -5,15 +5,15 @@ use axum::{
     extract::{OriginalUri, State},
     http::HeaderMap,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, parse_cursor, precondition,
-        sha256,
+        Caller, Fingerprinted, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, one_of, parse_cursor,
+        precondition, sha256,
     },
     response::{Created201, NoContent, PageOf},
     state::ApiState,
@@ -63,8 +63,13 @@ pub(crate) struct NewUserInput {
     /// 8 characters to 256 bytes.
     #[schema(min_length = 8, max_length = 256, format = Password)]
     password: String,
+    #[serde(deserialize_with = "role")]
     #[schema(value_type = RoleName)]
     role: Role,
+}
+
+fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    one_of(deserializer, &Role::ALL, Role::as_str)
 }
 
 impl Fingerprinted for NewUserInput {

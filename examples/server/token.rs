@@ -1,4 +1,4 @@
-//! The subcommands.
+//! The subcommand `token`.
 
 use std::error::Error;
 
@@ -8,19 +8,11 @@ use alm_core::{
 };
 use alm_http::auth::Jwt;
 
-use crate::settings::{DbUrl, Settings, TokenArgs};
-
-/// Brings the schema of the store up to date.
-pub(crate) fn migrate(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    match settings.db_url {
-        DbUrl::Memory => println!("memory: has no schema, so there is nothing to migrate"),
-    }
-    Ok(())
-}
+use crate::settings::{Settings, TokenArgs};
 
 /// Prints a token.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn token(settings: &Settings, args: &TokenArgs) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn print(settings: &Settings, args: &TokenArgs) -> Result<(), Box<dyn Error>> {
     let secret = settings.jwt_secret.as_ref().ok_or(
         "JWT_SECRET is not set; set it to the secret of the server that the token is for, or make one with: openssl rand -base64 48",
     )?;

@@ -1,0 +1,117 @@
+//! What a change costs on the store in memory: the commit alone, and a whole use case around it.
+//!
+//! `cargo bench --bench commit`
+
+#![allow(missing_docs, reason = "criterion's macros make items without docs")]
+
+use std::{collections::BTreeMap, hint::black_box, sync::Arc};
+
+use alm_core::{
+    Alm, Context, Principal,
+    changeset::{Change, Changeset, Guard, Stamp},
+    domain::{
+        Actor, App, AppId, ChangesetId, EventId, Labels, NewApp, NewVersion, Revision, Tag, Timestamp, Version,
+        VersionId,
+    },
+    ports::{Clock, Committer, Ids, Store, SystemClock, SystemIds},
+};
+use alm_store_memory::MemoryStore;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use tokio::runtime::{Builder, Runtime};
+
+/// How many versions there are before the first measured one.
+const THERE: i64 = 100_000;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime")
+}
+
+fn stamp() -> Stamp {
+    Stamp {
+        changeset: ChangesetId::new(SystemIds.uuid_v7()),
+        at: SystemClock.now(),
+        actor: Actor::system(),
+        trace: None,
+    }
+}
+
+fn event() -> EventId {
+    EventId::new(SystemIds.uuid_v7())
+}
+
+fn version(number: i64, at: Timestamp) -> Version {
+    Version {
+        id: VersionId::new(number).expect("positive"),
+        app_id: AppId::new(1).expect("positive"),
+        tag: Tag::parse(format!("v1.0.{number}")).expect("a tag"),
+        changelog: alm_core::domain::Changelog::parse("bug fixes").expect("a changelog"),
+        labels: Labels::default(),
+        created_at: at,
+        updated_at: at,
+        revision: Revision::FIRST,
+    }
+}
+
+/// A new version: the row, its tag, its place in its app, the guard, the event.
+fn changeset(number: i64) -> Changeset {
+    let stamp = stamp();
+    let version = version(number, stamp.at);
+    Changeset::of(stamp, Change::version_created(&version), event()).guarded(Guard::AppExists(version.app_id))
+}
+
+async fn filled() -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    let stamp = stamp();
+    let app = App {
+        id: AppId::new(1).expect("positive"),
+        name: alm_core::domain::AppName::parse("billing").expect("a name"),
+        description: alm_core::domain::Description::default(),
+        labels: Labels::default(),
+        created_at: stamp.at,
+        updated_at: stamp.at,
+        revision: Revision::FIRST,
+    };
+    store.commit(Changeset::of(stamp, Change::app_created(&app), event())).await.expect("the app");
+    for number in 1..=THERE {
+        store.commit(changeset(number)).await.expect("a version");
+    }
+    store
+}
+
+fn commit(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let store = runtime.block_on(filled());
+    let mut next = THERE;
+    criterion.bench_function("commit/memory", |bencher| {
+        bencher.iter_batched(
+            || {
+                next += 1;
+                changeset(next)
+            },
+            |changeset| runtime.block_on(store.commit(black_box(changeset))).expect("committed"),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn use_case(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let alm = Alm::builder(Arc::new(MemoryStore::new()) as Arc<dyn Store>).build();
+    let me = Context::new(Principal::system());
+    let app = NewApp::parse("billing".into(), String::new(), BTreeMap::new()).expect("an app");
+    let app = runtime.block_on(alm.apps().create(&me, app)).expect("created").value;
+    let mut next = 0_u64;
+    criterion.bench_function("versions.create/memory", |bencher| {
+        bencher.iter_batched(
+            || {
+                next += 1;
+                NewVersion::parse(app.id, format!("v{next}"), "bug fixes".into(), BTreeMap::new()).expect("a version")
+            },
+            |new| runtime.block_on(alm.versions().create(&me, black_box(new))).expect("created"),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, commit, use_case);
+criterion_main!(benches);
