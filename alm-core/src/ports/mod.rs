@@ -4,6 +4,7 @@
 //! ([`is_retryable`](StoreError::is_retryable)) and whether it had an effect ([`outcome`](StoreError::outcome)).
 
 mod auth;
+mod bus;
 mod clock;
 mod directory;
 mod error;
@@ -13,6 +14,7 @@ mod store;
 pub use auth::{
     AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
 };
+pub use bus::{BusError, EventBus};
 #[cfg(feature = "tokio")]
 pub use clock::TokioTimer;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};

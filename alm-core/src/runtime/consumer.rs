@@ -131,6 +131,7 @@ impl Consumer {
         let Handled { count, effects } = match self.handler.handle(events, &HandlerContext(&self.alm)).await {
             Ok(handled) => handled,
             Err(HandleError::Store(error)) => return Err(Stop::LookAgain(error)),
+            Err(HandleError::Backend(error)) => return Err(Stop::LookAgain(error.into())),
             Err(HandleError::Unprocessable { at, reason }) => {
                 self.bury(events, at, position, reason).await.map_err(Stop::LookAgain)?;
                 return Ok(at + 1);

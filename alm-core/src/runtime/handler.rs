@@ -8,7 +8,7 @@ use crate::{
     changeset::{Change, Changeset, Checkpoint, ConsumerName, Guard, Stamp},
     domain::{DeploymentId, Event, NewAuditEntry, Timestamp},
     policy::Principal,
-    ports::{Reader, StoreError},
+    ports::{BackendError, Reader, StoreError},
     services::{Alm, Context},
 };
 
@@ -25,7 +25,7 @@ pub trait Handler: Send + Sync {
     /// What follows from the first of `events`, or from several of them from the front on. `events` is not empty.
     ///
     /// # Errors
-    /// [`HandleError::Store`] for faults that pass, [`HandleError::Unprocessable`] for an event that can't be handled.
+    /// [`HandleError::Store`] and [`HandleError::Backend`] for faults that pass, [`HandleError::Unprocessable`] for an event that can't be handled.
     async fn handle(&self, events: &[Arc<Event>], cx: &HandlerContext<'_>) -> Result<Handled, HandleError>;
 }
 
@@ -54,6 +54,9 @@ pub enum HandleError {
     /// The store failed. The consumer tries again until it does not.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Something else behind a port failed. The consumer tries again until it does not.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The event at place `at` of those given can't be handled; nothing follows from those before it. It goes to the dead
     /// letters, and the consumer moves on.
     #[error("the event cannot be handled: {reason}")]

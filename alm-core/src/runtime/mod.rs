@@ -9,6 +9,7 @@ mod backoff;
 mod cascade;
 mod consumer;
 mod handler;
+mod relay;
 
 use futures_util::future::{join_all, select};
 
@@ -24,6 +25,7 @@ pub use auto_deploy::AutoDeploy;
 pub use cascade::Cascade;
 pub use consumer::Consumer;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
+pub use relay::Relay;
 
 /// How far a consumer is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use crate::{
     domain::{EnvironmentName, Timestamp},
     policy::RoleTable,
     ports::{
-        Authenticator, Authorizer, Clock, Directory, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
+        Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
         SystemIds, TokenIssuer,
     },
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Relay},
 };
 
 use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running};
@@ -99,6 +99,11 @@ impl AlmBuilder {
     pub fn auto_deploy(mut self, environments: impl IntoIterator<Item = EnvironmentName>) -> Self {
         self.auto_deploy = environments.into_iter().collect();
         self
+    }
+
+    /// A bus that carries every event to other processes; none unless told.
+    pub fn bus(self, bus: Arc<dyn EventBus>) -> Self {
+        self.handler(Arc::new(Relay::to(bus)))
     }
 
     /// A consumer of the host's own, beside the built-in ones.

@@ -1,0 +1,7 @@
+//! What the store promises: a commit is all or nothing, a read is a snapshot, the log is gapless.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commits;
+mod given;
+mod reads;

@@ -1,0 +1,15 @@
+//! The use cases and the consumers on the store in memory: what holds whatever is asked, in whichever order, by however many at
+//! once, and whatever fails meanwhile.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accounts;
+mod consumers;
+mod fakes;
+mod faults;
+mod given;
+mod idempotency;
+mod model;
+mod races;
+mod relay;
+mod rough_store;
