@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{
     IntoParams, OpenApi,
     openapi::{
-        ObjectBuilder, RefOr,
+        ArrayBuilder, ObjectBuilder, RefOr,
         schema::{AdditionalProperties, Schema, Type},
     },
 };
@@ -75,8 +75,13 @@ pub(crate) struct PageParams {
 #[expect(dead_code, reason = "it documents a parameter")]
 pub(crate) struct LabelParam {
     /// Only those with this label, as `key=value`. May be given several times; all must match.
-    #[param(explode, example = json!(["team=core"]))]
+    #[param(explode, example = json!(["team=core"]), schema_with = label_filter)]
     label: Option<Vec<String>>,
+}
+
+fn label_filter() -> RefOr<Schema> {
+    let label = ObjectBuilder::new().schema_type(Type::String).pattern(Some("="));
+    ArrayBuilder::new().items(label).into()
 }
 
 /// The schema of labels.
@@ -200,6 +205,11 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
         responses.entry(status.to_string()).or_insert(json!({"description": description, "content": content}));
     }
+    if let Some(thing) = id.strip_prefix("create_")
+        && thing != "user"
+    {
+        responses["201"]["links"] = links(thing);
+    }
     let is_list = method == "get" && !names_one || path.ends_with("/environments");
     for (status, response) in responses {
         let mut names = vec!["x-request-id"];
@@ -227,13 +237,21 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
+/// What can be done with a new resource.
+fn links(thing: &str) -> Value {
+    let to = |verb: &str| json!({"operationId": format!("{verb}_{thing}"), "parameters": {"id": "$response.body#/id"}});
+    json!({"get": to("get"), "update": to("update"), "delete": to("delete")})
+}
+
 fn request_headers() -> Value {
     let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
     json!({
-        "RequestId": header("x-request-id", "An id to speak of this request; one is made unless given",
-            json!({"type": "string", "pattern": "^[!-~]{1,128}$"})),
-        "Traceparent": header("traceparent", "The trace that this request belongs to (W3C Trace Context)",
-            json!({"type": "string", "pattern": "^[!-~]{1,128}$"})),
+        "RequestId": header("x-request-id",
+            "An id to speak of this request, of 1 to 128 visible ASCII characters; instead of any other, one is made",
+            json!({"type": "string"})),
+        "Traceparent": header("traceparent",
+            "The trace that this request belongs to (W3C Trace Context, version 00); any other is ignored",
+            json!({"type": "string"})),
         "IdempotencyKey": header("Idempotency-Key",
             "Sent again within 24 hours with the same key and body, the request gets the first answer again",
             json!({"type": "string", "pattern": "^[!-~]{1,255}$"})),

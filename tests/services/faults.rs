@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc, task::Poll, time::Duration
 
 use alm_core::{
     Alm,
-    domain::{AppId, EventType, VersionId},
-    ports::{Committer, DeploymentFilter, Outcome, VersionFilter},
-    runtime::{AuditConsumer, Handler},
+    changeset::{Changeset, Checkpoint, Stamp},
+    domain::{Actor, AppId, ChangesetId, EventType, NewAuditEntry, Position, VersionId},
+    ports::{Committer, DeploymentFilter, EventLog, Ids, Outcome, SystemIds, VersionFilter},
+    runtime::{AuditConsumer, Consumer, Handler},
     services::Precondition,
 };
 use alm_store_memory::MemoryStore;
@@ -210,6 +211,56 @@ async fn a_consumer_that_finds_its_place_taken_goes_on_from_there() {
     assert_eq!(position.get(), 4);
     assert_each_event_is_audited_once(&direct).await;
     assert_eq!(direct.store().dead_letters(&AuditConsumer.name(), None, 1).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_consumer_that_finds_itself_set_back_does_not_skip_what_lies_between() {
+    // given someone else under the same name who meanwhile has done a part of it
+    let store = Arc::new(MemoryStore::new());
+    let direct = Alm::builder(store.clone()).build();
+    let rough = RoughStore::over(store).with_meanwhile(|changeset, store| {
+        let Some(whole) = changeset.checkpoint().filter(|checkpoint| checkpoint.to.get() == 3) else { return };
+        let part = Checkpoint { to: Position::new(1), ..whole.clone() };
+        if part.from == Position::START {
+            let first = store.read(Position::START, 1).now_or_never().unwrap().unwrap();
+            let (changeset, at) = (ChangesetId::new(SystemIds.uuid_v7()), first[0].time);
+            let stamp = Stamp { changeset, at, actor: Actor::system(), trace: None };
+            let part = Changeset::progress(stamp, part).recording(NewAuditEntry::of(&first[0], at));
+            store.commit(part).now_or_never().unwrap().unwrap();
+        }
+    });
+    for name in ["a", "b", "c"] {
+        direct.apps().create(&admin(), an_app(name)).await.unwrap();
+    }
+
+    // when
+    let position = catch_up(&Alm::builder(Arc::new(rough)).build(), AuditConsumer).await;
+
+    // then
+    assert_eq!(position.get(), 3);
+    assert_each_event_is_audited_once(&direct).await;
+}
+
+#[tokio::test]
+async fn a_consumer_says_when_the_store_failed_and_goes_on_from_where_it_stands() {
+    for (fate, stands) in [(Fate::Refused, None), (Fate::LostBefore, None), (Fate::LostAfter, Some(1))] {
+        // given
+        let store = Arc::new(MemoryStore::new());
+        let direct = Alm::builder(store.clone()).build();
+        direct.apps().create(&admin(), an_app("a")).await.unwrap();
+        let alm = Alm::builder(Arc::new(RoughStore::over(store).with_fates([fate]))).build();
+        let consumer = Consumer::new(alm, Arc::new(AuditConsumer));
+
+        // when
+        let failed = consumer.catch_up(&InstantTimer).await.unwrap_err();
+
+        // then
+        assert_eq!(failed.code(), "backend");
+        let checkpoint = direct.store().checkpoint(&AuditConsumer.name(), direct.store().log_id()).await.unwrap();
+        assert_eq!(checkpoint, stands.map(Position::new));
+        assert_eq!(consumer.catch_up(&InstantTimer).await.unwrap().get(), 1);
+        assert_each_event_is_audited_once(&direct).await;
+    }
 }
 
 #[tokio::test]

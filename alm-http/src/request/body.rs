@@ -188,6 +188,28 @@ pub(crate) fn one_of<'de, D: Deserializer<'de>, T: Copy>(
     })
 }
 
+/// Reads an integer, also when it is written with a fraction of zero: for JSON Schema, `1.0` is one.
+pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    // Beyond these a fraction can't be told any more.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = serde_json::Number::deserialize(deserializer)?;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and its size is checked")]
+    let whole = |float: f64| (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64);
+    let integer = number.as_i64().or_else(|| number.as_f64().and_then(whole));
+    integer.ok_or_else(|| D::Error::custom("must be an integer of 64 bits"))
+}
+
+/// The same, where there may be none.
+pub(crate) fn optional_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    struct Integer(i64);
+    impl<'de> Deserialize<'de> for Integer {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            integer(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Integer>::deserialize(deserializer)?.map(|Integer(number)| number))
+}
+
 fn unreadable(pointer: &str, error: &serde_json::Error) -> ApiError {
     // The place in the text that serde adds says less than the pointer does.
     let message = error.to_string();

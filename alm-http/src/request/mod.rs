@@ -8,7 +8,7 @@ mod id;
 mod listing;
 mod params;
 
-pub(crate) use body::{Fingerprinted, Post, Put, Unauthenticated, one_of, sha256};
+pub(crate) use body::{Fingerprinted, Post, Put, Unauthenticated, integer, one_of, optional_integer, sha256};
 pub(crate) use caller::Caller;
 pub(crate) use conditional::{IfNoneMatch, precondition};
 pub(crate) use cursor::{cursor_of, parse_cursor};

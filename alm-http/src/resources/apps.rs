@@ -125,7 +125,9 @@ impl Narrowing for AppFilter {
 
 /// List apps, oldest first
 #[utoipa::path(get, path = "/apps", tag = "apps", params(
-    ("name" = Option<String>, Query, description = "Only the app with this name", min_length = 1, max_length = 128),
+    ("name" = Option<String>, Query, description = "Only the app with this name",
+        min_length = 1, max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$"),
     crate::openapi::LabelParam, crate::openapi::PageParams,
 ), responses((status = 200, body = Vec<AppBody>)))]
 async fn list_apps(

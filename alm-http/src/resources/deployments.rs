@@ -15,8 +15,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, named,
-        numeric_cursor, one_of, positive, precondition,
+        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, integer,
+        named, numeric_cursor, one_of, optional_integer, positive, precondition,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -93,9 +93,11 @@ pub(crate) enum Status {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDeploymentInput {
     /// A version that exists.
+    #[serde(deserialize_with = "integer")]
     #[schema(minimum = 1)]
     version_id: i64,
     /// The app of the version; it need not be given, but when it is, it must be that.
+    #[serde(default, deserialize_with = "optional_integer")]
     #[schema(minimum = 1)]
     app_id: Option<i64>,
     /// 1–64 of `a-z 0-9 - _ .`

@@ -17,8 +17,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, labels,
-        numeric_cursor, positive, precondition,
+        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, integer,
+        labels, numeric_cursor, positive, precondition,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -76,6 +76,7 @@ impl From<Version> for VersionBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVersionInput {
     /// An app that exists.
+    #[serde(deserialize_with = "integer")]
     #[schema(minimum = 1)]
     app_id: i64,
     /// 1–128 visible characters, unique in the app.

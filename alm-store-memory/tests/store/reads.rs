@@ -72,6 +72,7 @@ async fn pages_give_what_stays_exactly_once_whatever_comes_and_goes() {
             let page = store.versions(&filter, after, 7).await.unwrap();
             assert!(page.len() <= 7);
             let Some(last) = page.last() else { break };
+            assert!(after.is_none_or(|after| after < last.id), "the list goes on");
             after = Some(last.id);
             seen.extend(page.iter().map(|version| version.id.get()));
         }

@@ -69,7 +69,7 @@ fn json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// Reads a list to its end; every page but the last is full.
+/// Reads a list to its end; every page but the last is full, and the last has something unless the list is empty.
 async fn pages<T, K>(
     limit: usize,
     read: impl AsyncFn(Option<K>, Limit) -> Result<Page<T, K>, Error>,
@@ -78,7 +78,9 @@ async fn pages<T, K>(
     loop {
         let page = read(after, Limit::new(limit).unwrap()).await?;
         assert!(page.items.len() == limit || page.next.is_none() && page.items.len() < limit, "a page is not full");
+        assert!(items.is_empty() || !page.items.is_empty(), "a page was promised and has nothing");
         items.extend(page.items);
+        assert!(items.len() < 1000, "the list has no end");
         after = page.next;
         if after.is_none() {
             return Ok(items);

@@ -1,0 +1,33 @@
+//! The HTTP API over a real socket, held against its contract and its own `OpenAPI` document.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod apps;
+mod audit;
+mod bodies;
+mod cascade;
+mod conditional;
+mod deployments;
+mod docs;
+mod environments;
+mod events;
+mod faults;
+mod fields;
+mod filters;
+mod idempotency;
+mod identity;
+mod login;
+mod matrix;
+mod nesting;
+mod operations;
+mod pages;
+mod parameters;
+mod passwords;
+mod problems;
+mod process;
+mod races;
+mod request_headers;
+mod support;
+mod twins;
+mod users;
+mod versions;

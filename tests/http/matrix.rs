@@ -1,0 +1,130 @@
+use std::collections::BTreeSet;
+
+use alm_core::{
+    Principal,
+    domain::{Actor, Role, Subject, Username},
+    policy::{Action, SCOPE_AUDITOR, SCOPE_SERVICE},
+};
+use serde_json::{Map, Value, json};
+
+use crate::support::{Answer, Client, Document, Given, Operation, PASSWORD, Server};
+
+/// What the process says of itself is for anyone.
+const OF_THE_PROCESS: [&str; 3] = ["healthz", "readyz", "metrics"];
+/// The account that requests about accounts are about.
+const ACCOUNT: &str = "carol";
+
+#[tokio::test]
+async fn every_operation_has_a_rule_and_every_rule_an_operation() {
+    let server = Server::start().await;
+    let document = server.anyone().document().await;
+    let operations: BTreeSet<_> = document.operations().map(|operation| operation.id).collect();
+    let rules: BTreeSet<_> = Action::ALL.iter().map(|action| action.as_str()).chain(OF_THE_PROCESS).collect();
+    assert_eq!(operations, rules);
+    assert_eq!(document.operations().count(), operations.len(), "an id is used twice");
+}
+
+/// Each operation by each kind of caller, on a server where it would succeed.
+#[tokio::test]
+async fn each_role_may_do_what_the_table_says_and_nothing_else() {
+    let principal = |name: &str, role| Principal::new(Actor::parse(name).unwrap(), role);
+    let callers = [
+        None,
+        Some(principal("ada", Role::User)),
+        Some(principal("root", Role::Admin)),
+        Some(principal("ada", Role::User).with_scope(SCOPE_AUDITOR)),
+        Some(principal("ada", Role::User).with_scope(SCOPE_SERVICE)),
+        Some(principal(ACCOUNT, Role::User)),
+    ];
+    let mut server = with_one_of_each().await;
+    let document = server.anyone().document().await;
+    for operation in document.operations() {
+        for caller in &callers {
+            let client = caller.as_ref().map_or_else(|| server.anyone(), |principal| server.with(principal));
+            let before = server.events().await.len();
+            let answer = request(&client, &document, &operation).await;
+            let allowed = is_allowed(&operation, caller.as_ref());
+            let who = caller.as_ref().map_or_else(|| "no one".to_owned(), |caller| format!("{caller:?}"));
+            match (allowed, caller) {
+                (true, _) => {
+                    assert!((200..300).contains(&answer.status), "{who} may {}: {answer}", operation.id);
+                    // What has been changed can't be changed in the same way again.
+                    if operation.method != "GET" {
+                        server = with_one_of_each().await;
+                    }
+                }
+                (false, None) => assert_eq!(answer.status, 401, "{who} may not {}: {answer}", operation.id),
+                (false, Some(_)) => {
+                    assert_eq!(answer.status, 403, "{who} may not {}: {answer}", operation.id);
+                    answer.problem(403, "forbidden");
+                    let denied = server.events().await.split_off(before);
+                    assert_eq!(denied.len(), 1, "{who}: {}", operation.id);
+                    assert_eq!(denied[0]["type"], "AccessDenied");
+                    assert_eq!(denied[0]["data"]["action"], operation.id);
+                }
+            }
+        }
+    }
+}
+
+fn is_allowed(operation: &Operation<'_>, caller: Option<&Principal>) -> bool {
+    if OF_THE_PROCESS.contains(&operation.id) {
+        return true;
+    }
+    let rule = Action::parse(operation.id).unwrap_or_else(|| panic!("{} has no rule", operation.id)).rule();
+    let of_the_account = operation.path.contains("{username}");
+    let subject = if of_the_account { Subject::User(Username::parse(ACCOUNT).unwrap()) } else { Subject::Apps };
+    caller.map_or(rule.public, |principal| rule.allows(principal, &subject))
+}
+
+/// A server with one of everything that a path can name, each of them number 1.
+async fn with_one_of_each() -> Server {
+    let server = Server::start().await;
+    let root = server.admin();
+    let app = root.app("billing").await;
+    let version = root.version(app, "v1").await;
+    root.deployment(version, "prod").await;
+    root.account(ACCOUNT, "user").await;
+    server.settled().await;
+    server
+}
+
+/// The operation on what [`with_one_of_each`] made, with a body made from the schema.
+async fn request(client: &Client, document: &Document, operation: &Operation<'_>) -> Answer {
+    let path = operation.path.replace("{id}", "1").replace("{index}", "1").replace("{username}", ACCOUNT);
+    assert!(!path.contains('{'), "what stands for the parameter in {path}?");
+    let call = client.call(&operation.method, path);
+    let schema = &operation.json["requestBody"]["content"]["application/json"]["schema"];
+    if schema.is_null() { call.await } else { call.json(&body(document, schema, operation.id)).await }
+}
+
+fn body(document: &Document, schema: &Value, operation: &str) -> Value {
+    let schema = document.resolve(schema);
+    let properties = schema["properties"].as_object().unwrap();
+    let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fields = properties.iter().filter(|(name, _)| required.contains(&json!(name)));
+    let fields = fields.map(|(name, schema)| {
+        let value = match (operation, name.as_str()) {
+            ("login", "username") => json!(ACCOUNT),
+            (_, "password") => json!(PASSWORD),
+            // One that is not taken.
+            (_, "name" | "tag" | "username") => json!("new"),
+            // The first status is the one that the deployment has.
+            (_, "status") => json!("running"),
+            _ => sample(document, schema),
+        };
+        (name.clone(), value)
+    });
+    fields.collect::<Map<_, _>>().into()
+}
+
+fn sample(document: &Document, schema: &Value) -> Value {
+    let schema = document.resolve(schema);
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    match schema["type"].as_str() {
+        Some("integer") => schema["minimum"].clone(),
+        _ => schema["example"].clone(),
+    }
+}

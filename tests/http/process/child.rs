@@ -1,0 +1,164 @@
+//! A process that ends with the test.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Instant,
+};
+
+use serde_json::Value;
+
+use crate::support::{Client, LONG};
+
+/// The settings of the contract: whatever the developer has set, none of them reaches the server.
+const SETTINGS: [&str; 24] = [
+    "PORT",
+    "BIND",
+    "SERVICES",
+    "DB_URL",
+    "DB_URL_FILE",
+    "DB_MAX_CONNECTIONS",
+    "MIGRATE",
+    "NATS_URL",
+    "NATS_URL_FILE",
+    "JWT_SECRET",
+    "JWT_SECRET_FILE",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_TTL_SECS",
+    "ADMIN_PASSWORD",
+    "ADMIN_PASSWORD_FILE",
+    "AUTO_DEPLOY",
+    "METRICS_PORT",
+    "APP_URL",
+    "VERSION_URL",
+    "DEPLOYMENT_URL",
+    "AUDIT_URL",
+    "LOG",
+    "RUST_LOG",
+];
+
+/// A running example server. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    /// What it has logged so far, as far as a test has waited for it.
+    pub(crate) log: Vec<Value>,
+}
+
+/// What a process left.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<String>,
+    pub(crate) stderr: Vec<String>,
+}
+
+impl Process {
+    pub(crate) fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        // Cargo puts the examples beside the folder of the test binaries.
+        let test = env::current_exe().unwrap();
+        let server = test.ancestors().nth(2).unwrap().join("examples/server");
+        assert!(server.is_file(), "{} is missing: cargo build --example server", server.display());
+        let mut command = Command::new(server);
+        command.args(arguments);
+        for name in SETTINGS {
+            command.env_remove(name);
+        }
+        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self { child, stdout, stderr, log: Vec::new() }
+    }
+
+    /// A server on a port of its own, once it listens.
+    pub(crate) fn serve(settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn(&[], &[&[("PORT", "0")], settings].concat());
+        server.logged("listening");
+        server
+    }
+
+    /// Waits until the server has logged `message`; the whole line.
+    pub(crate) fn logged(&mut self, message: &str) -> Value {
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(line) = self.log.iter().find(|line| line["message"] == message) {
+                return line.clone();
+            }
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.stdout.recv_timeout(patience) else {
+                panic!("{message:?} is not logged: {:?} {:?}", self.log, self.stderr.try_iter().collect::<Vec<_>>());
+            };
+            self.log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is not JSON")));
+        }
+    }
+
+    /// A client of the server at the address that it logged with `message`.
+    pub(crate) fn client_of(&mut self, message: &str) -> Client {
+        let address = self.logged(message)["address"].as_str().expect("an address").to_owned();
+        Client::new(format!("http://{address}"))
+    }
+
+    pub(crate) fn client(&mut self) -> Client {
+        self.client_of("listening")
+    }
+
+    /// The first line on the standard error.
+    pub(crate) fn said(&self) -> String {
+        self.stderr.recv_timeout(LONG).expect("it says something")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        // The shell has `kill` built in, which not every machine has as a program.
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until the process ends by itself.
+    pub(crate) fn ended(mut self) -> Ended {
+        let deadline = Instant::now() + LONG;
+        // The pipes close when it ends.
+        let rest = |lines: &Receiver<String>| {
+            let mut all = Vec::new();
+            loop {
+                match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(line) => all.push(line),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return all,
+                    Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end: {all:?}"),
+                }
+            }
+        };
+        let mut stdout: Vec<_> = self.log.iter().map(Value::to_string).collect();
+        stdout.extend(rest(&self.stdout));
+        let stderr = rest(&self.stderr);
+        Ended { status: self.child.wait().unwrap(), stdout, stderr }
+    }
+}
+
+/// Runs the example until it ends by itself.
+pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    Process::spawn(arguments, settings).ended()
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // The test may have seen enough.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

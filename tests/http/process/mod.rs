@@ -1,0 +1,9 @@
+//! The example server as a process of its own: what it reads, says and leaves.
+
+mod child;
+mod logs;
+mod serving;
+mod settings;
+mod stopping;
+
+use child::{Process, run};

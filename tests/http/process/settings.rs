@@ -1,0 +1,138 @@
+use super::run;
+use crate::support::SECRET;
+
+fn secret() -> &'static str {
+    str::from_utf8(SECRET).unwrap()
+}
+
+/// What is wrong stops the start with one line that names it.
+#[track_caller]
+fn refused(arguments: &[&str], settings: &[(&str, &str)], names: &[&str]) {
+    let ended = run(arguments, &[&[("PORT", "0")], settings].concat());
+    assert!([Some(1), Some(2)].contains(&ended.status.code()), "{:?}", ended.status);
+    let [line] = ended.stderr.as_slice() else { panic!("it is not one line: {:?}", ended.stderr) };
+    assert!(line.starts_with("error: "), "{line}");
+    for name in names {
+        assert!(line.contains(name), "{line} does not say {name}");
+    }
+    assert!(!ended.stdout.iter().any(|line| line.contains("listening")));
+}
+
+#[test]
+fn a_secret_that_is_too_short_is_refused_and_it_is_said_how_to_make_one() {
+    refused(&[], &[("JWT_SECRET", "short")], &["JWT_SECRET", "32", "openssl rand"]);
+    refused(&[], &[("JWT_SECRET", "")], &["JWT_SECRET", "32"]);
+}
+
+#[test]
+fn a_secret_is_given_in_one_way_only() {
+    refused(&[], &[("JWT_SECRET", secret()), ("JWT_SECRET_FILE", "/dev/null")], &["JWT_SECRET", "JWT_SECRET_FILE"]);
+    let both = [("ADMIN_PASSWORD", "a-password"), ("ADMIN_PASSWORD_FILE", "/dev/null")];
+    refused(&[], &both, &["ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE"]);
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_read_is_named() {
+    refused(&[], &[("JWT_SECRET_FILE", "/nowhere/secret")], &["JWT_SECRET_FILE", "/nowhere/secret"]);
+    refused(&[], &[("JWT_SECRET_FILE", "/dev/null")], &["JWT_SECRET"]);
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_by_name() {
+    for (name, value) in [
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("BIND", "somewhere"),
+        ("DB_URL", "mysql://localhost/alm"),
+        ("DB_URL", "memory"),
+        ("SERVICES", "nothing"),
+        ("MIGRATE", "perhaps"),
+        ("JWT_TTL_SECS", "0"),
+        ("JWT_TTL_SECS", "soon"),
+        ("METRICS_PORT", "x"),
+        ("AUTO_DEPLOY", "Prod"),
+        ("ADMIN_PASSWORD", "short"),
+        ("LOG", "alm=loud"),
+    ] {
+        let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+        let ended = run(&[], &[("PORT", "0"), (name, value)]);
+        assert!([Some(1), Some(2)].contains(&ended.status.code()), "{name}={value}: {:?}", ended.status);
+        let [line] = ended.stderr.as_slice() else { panic!("{name}={value}: {:?}", ended.stderr) };
+        assert!(line.contains(name) || line.contains(&flag), "{name}={value}: {line}");
+        // A password is not repeated to whoever reads along.
+        assert!(name != "ADMIN_PASSWORD" || !line.contains(value), "{line}");
+    }
+}
+
+#[test]
+fn what_this_version_cannot_do_is_refused_rather_than_ignored() {
+    for name in ["NATS_URL", "APP_URL", "VERSION_URL", "DEPLOYMENT_URL", "AUDIT_URL"] {
+        refused(&[], &[(name, "nats://127.0.0.1:4222")], &[name]);
+    }
+    refused(&[], &[("DB_URL", "postgres://alm:hunter2@localhost/alm")], &["memory:"]);
+}
+
+#[test]
+fn an_unknown_flag_or_command_is_refused() {
+    refused(&["--surprise"], &[], &["--surprise"]);
+    refused(&["frobnicate"], &[], &["frobnicate"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(&[], &[("PORT", &port)], &[&port]);
+}
+
+#[test]
+fn a_flag_wins_over_the_environment() {
+    refused(&["--jwt-secret", "short"], &[("JWT_SECRET", secret())], &["JWT_SECRET", "32"]);
+}
+
+#[test]
+fn help_lists_every_setting_by_both_its_names() {
+    let help = run(&["--help"], &[("JWT_SECRET", secret()), ("ADMIN_PASSWORD", "a-password")]);
+    assert_eq!(help.status.code(), Some(0));
+    assert_eq!(help.stderr, [""; 0]);
+    let text = help.stdout.join("\n");
+    for name in [
+        "PORT",
+        "BIND",
+        "SERVICES",
+        "DB_URL",
+        "MIGRATE",
+        "JWT_SECRET",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_TTL_SECS",
+        "ADMIN_PASSWORD",
+        "AUTO_DEPLOY",
+        "METRICS_PORT",
+        "LOG",
+    ] {
+        let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+        assert!(text.contains(&flag) && text.contains(&format!("[env: {name}")), "{name} is not in:\n{text}");
+    }
+    for name in ["JWT_SECRET_FILE", "ADMIN_PASSWORD_FILE", "migrate", "token"] {
+        assert!(text.contains(name), "{name} is not in:\n{text}");
+    }
+    assert!(!text.contains(secret()) && !text.contains("a-password"), "a secret is shown");
+}
+
+#[test]
+fn migrate_ends_when_it_is_done() {
+    let ended = run(&["migrate"], &[]);
+    assert_eq!((ended.status.code(), ended.stderr), (Some(0), vec![]));
+}
+
+#[test]
+fn a_token_needs_a_secret_a_name_and_a_role() {
+    refused(&["token", "--sub", "ci", "--role", "user"], &[], &["JWT_SECRET"]);
+    let with_secret = [("JWT_SECRET", secret())];
+    refused(&["token", "--role", "user"], &with_secret, &["--sub"]);
+    refused(&["token", "--sub", "ci"], &with_secret, &["--role"]);
+    refused(&["token", "--sub", "ci", "--role", "owner"], &with_secret, &["--role"]);
+    refused(&["token", "--sub", "ci", "--role", "user"], &[("JWT_SECRET", "short")], &["JWT_SECRET"]);
+}

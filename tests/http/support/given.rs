@@ -1,0 +1,53 @@
+//! What tests start from.
+
+use serde_json::{Value, json};
+
+use super::Client;
+
+/// The only password in these tests: no answer may contain it.
+pub(crate) const PASSWORD: &str = "correct-horse-battery";
+
+/// Resources by one call each.
+pub(crate) trait Given {
+    /// A new app; its id.
+    async fn app(&self, name: &str) -> i64;
+    /// A new version; its id.
+    async fn version(&self, app: i64, tag: &str) -> i64;
+    /// A new deployment; its id.
+    async fn deployment(&self, version: i64, environment: &str) -> i64;
+    /// A new account with [`PASSWORD`].
+    async fn account(&self, username: &str, role: &str);
+    /// Moves a deployment to a status.
+    async fn moves(&self, deployment: i64, status: &str) -> Value;
+}
+
+impl Given for Client {
+    async fn app(&self, name: &str) -> i64 {
+        id(&self.post("/apps", &json!({"name": name})).await.ok(201))
+    }
+
+    async fn version(&self, app: i64, tag: &str) -> i64 {
+        id(&self.post("/versions", &json!({"app_id": app, "tag": tag})).await.ok(201))
+    }
+
+    async fn deployment(&self, version: i64, environment: &str) -> i64 {
+        id(&self.post("/deployments", &json!({"version_id": version, "environment": environment})).await.ok(201))
+    }
+
+    async fn account(&self, username: &str, role: &str) {
+        self.post("/users", &json!({"username": username, "password": PASSWORD, "role": role})).await.is(201);
+    }
+
+    async fn moves(&self, deployment: i64, status: &str) -> Value {
+        self.put(format!("/deployments/{deployment}"), &json!({"status": status})).await.ok(200)
+    }
+}
+
+fn id(resource: &Value) -> i64 {
+    resource["id"].as_i64().expect("an id")
+}
+
+/// Labels of so many pairs.
+pub(crate) fn pairs(count: usize) -> Value {
+    (0..count).map(|n| (format!("key-{n}"), json!("value"))).collect::<serde_json::Map<_, _>>().into()
+}

@@ -1,0 +1,39 @@
+//! A server of its own for each test, and a client that holds every answer against the `OpenAPI` document.
+
+mod answer;
+mod call;
+mod document;
+mod given;
+mod schema;
+mod server;
+mod store;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use answer::Answer;
+pub(crate) use call::{Call, Client};
+pub(crate) use document::{Document, Operation};
+pub(crate) use given::{Given, PASSWORD, pairs};
+pub(crate) use server::{SECRET, Server, Setup, jwt, token};
+pub(crate) use store::{Fate, INTERNALS, ScriptedStore};
+
+/// Longer than anything here should take.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Looks again and again until there is something to see.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "this did not come about: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The member `name` of each of `items`.
+#[track_caller]
+pub(crate) fn each<'a>(items: &'a serde_json::Value, name: &str) -> Vec<&'a serde_json::Value> {
+    items.as_array().expect("a list").iter().map(|item| &item[name]).collect()
+}

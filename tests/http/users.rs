@@ -1,0 +1,91 @@
+use alm_core::domain::Role;
+use serde_json::json;
+
+use crate::support::{Given, PASSWORD, Server, each};
+
+const OTHER: &str = "another-password";
+
+#[tokio::test]
+async fn an_account_is_created_listed_and_deleted() {
+    let server = Server::start().await;
+    let root = server.admin();
+    let created = root.post("/users", &json!({"username": "bob", "password": PASSWORD, "role": "user"})).await.is(201);
+    assert_eq!(created.header("location"), Some("/users/bob"));
+    let bob = created.json();
+    assert_eq!((&bob["username"], &bob["role"]), (&json!("bob"), &json!("user")));
+    root.account("amy@example.org", "admin").await;
+
+    let users = root.get("/users").await.ok(200);
+    assert_eq!(users[0], bob);
+    assert_eq!(each(&users, "username"), ["bob", "amy@example.org"], "the oldest comes first");
+
+    root.delete("/users/bob").await.is(204);
+    assert_eq!(each(&root.get("/users").await.ok(200), "username"), ["amy@example.org"]);
+    root.delete("/users/bob").await.problem(404, "not-found");
+    server.anyone().post("/login", &json!({"username": "bob", "password": PASSWORD})).await.is(401);
+}
+
+#[tokio::test]
+async fn a_username_is_taken_by_one_account() {
+    let server = Server::start().await;
+    let root = server.admin();
+    root.account("bob", "user").await;
+    let again = json!({"username": "bob", "password": PASSWORD, "role": "admin"});
+    root.post("/users", &again).await.problem(409, "username-taken");
+}
+
+#[tokio::test]
+async fn an_account_cannot_delete_itself() {
+    let server = Server::start().await;
+    server.admin().account("root", "admin").await;
+    server.admin().delete("/users/root").await.problem(409, "own-account");
+    assert_eq!(each(&server.admin().get("/users").await.ok(200), "username"), ["root"]);
+}
+
+#[tokio::test]
+async fn a_user_sets_the_own_password_and_no_other() {
+    let server = Server::start().await;
+    let root = server.admin();
+    root.account("bob", "user").await;
+    root.account("amy", "user").await;
+    let bob = server.by("bob", Role::User);
+    let login = async |name: &str, password: &str| {
+        server.anyone().post("/login", &json!({"username": name, "password": password})).await.status
+    };
+
+    bob.put("/users/bob/password", &json!({"password": OTHER})).await.is(204);
+    assert_eq!((login("bob", PASSWORD).await, login("bob", OTHER).await), (401, 200));
+
+    bob.put("/users/amy/password", &json!({"password": OTHER})).await.problem(403, "forbidden");
+    bob.put("/users/nobody/password", &json!({"password": OTHER})).await.problem(403, "forbidden");
+    assert_eq!(login("amy", PASSWORD).await, 200);
+
+    root.put("/users/amy/password", &json!({"password": OTHER})).await.is(204);
+    assert_eq!(login("amy", OTHER).await, 200);
+    root.put("/users/nobody/password", &json!({"password": OTHER})).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn an_account_has_no_revision_so_no_if_match_but_a_star_holds() {
+    let server = Server::start().await;
+    let root = server.admin();
+    root.account("bob", "user").await;
+    let password = json!({"password": OTHER});
+    root.put("/users/bob/password", &password).if_match("\"1\"").await.problem(412, "precondition-failed");
+    root.delete("/users/bob").if_match("\"1\"").await.problem(412, "precondition-failed");
+    root.put("/users/bob/password", &password).if_match("*").await.is(204);
+    root.delete("/users/bob").if_match("*").await.is(204);
+}
+
+#[tokio::test]
+async fn users_are_listed_in_pages_each_once_oldest_first() {
+    let server = Server::start().await;
+    let root = server.admin();
+    let names = ["mia", "bob", "zoe", "amy", "kim"];
+    for name in names {
+        root.account(name, "user").await;
+    }
+    let page = root.get("/users?limit=2").await.is(200);
+    assert_eq!(each(&page.json(), "username"), ["mia", "bob"]);
+    assert_eq!(each(&root.all("/users?limit=2").await.into(), "username"), names);
+}
