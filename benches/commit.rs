@@ -16,11 +16,11 @@ use alm_core::{
     ports::{Clock, Committer, Ids, Store, SystemClock, SystemIds},
 };
 use alm_store_memory::MemoryStore;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
 
 /// How many versions there are before the first measured one.
-const THERE: i64 = 100_000;
+const SIZES: [i64; 3] = [1_000, 10_000, 100_000];
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().build().expect("a runtime")
@@ -59,7 +59,7 @@ fn changeset(number: i64) -> Changeset {
     Changeset::of(stamp, Change::version_created(&version), event()).guarded(Guard::AppExists(version.app_id))
 }
 
-async fn filled() -> Arc<MemoryStore> {
+async fn filled(versions: i64) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
     let stamp = stamp();
     let app = App {
@@ -72,7 +72,7 @@ async fn filled() -> Arc<MemoryStore> {
         revision: Revision::FIRST,
     };
     store.commit(Changeset::of(stamp, Change::app_created(&app), event())).await.expect("the app");
-    for number in 1..=THERE {
+    for number in 1..=versions {
         store.commit(changeset(number)).await.expect("a version");
     }
     store
@@ -80,18 +80,22 @@ async fn filled() -> Arc<MemoryStore> {
 
 fn commit(criterion: &mut Criterion) {
     let runtime = runtime();
-    let store = runtime.block_on(filled());
-    let mut next = THERE;
-    criterion.bench_function("commit/memory", |bencher| {
-        bencher.iter_batched(
-            || {
-                next += 1;
-                changeset(next)
-            },
-            |changeset| runtime.block_on(store.commit(black_box(changeset))).expect("committed"),
-            BatchSize::SmallInput,
-        );
-    });
+    let mut group = criterion.benchmark_group("commit/memory");
+    for size in SIZES {
+        let store = runtime.block_on(filled(size));
+        let mut next = size;
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter_batched(
+                || {
+                    next += 1;
+                    changeset(next)
+                },
+                |changeset| runtime.block_on(store.commit(black_box(changeset))).expect("committed"),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
 }
 
 fn use_case(criterion: &mut Criterion) {

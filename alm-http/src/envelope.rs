@@ -1,8 +1,13 @@
 //! What every request goes through: a request id, the log and the metrics, panics caught, errors rendered as problems.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
-use alm_core::ports::Ids;
+use alm_core::ports::{Ids, SystemIds};
 use axum::{
     Json,
     extract::{MatchedPath, OriginalUri, Request, State},
@@ -11,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use uuid::Uuid;
 
 use crate::{error::ApiError, problem::Pending, state::ApiState};
 
@@ -27,7 +33,7 @@ impl RequestId {
             .headers()
             .get(X_REQUEST_ID)
             .filter(|value| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic));
-        Self(given.cloned().unwrap_or_else(|| new_id(state)))
+        Self(given.cloned().unwrap_or_else(|| state.request_ids.next()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -35,10 +41,25 @@ impl RequestId {
     }
 }
 
-fn new_id(state: &ApiState) -> HeaderValue {
-    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    let text = state.ids.uuid_v7().hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+/// Makes request ids: a UUID for the process, made once, and a count. A UUID for each would cost more than the rest of it.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    process: Uuid,
+    made: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self { process: SystemIds.uuid_v7(), made: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    fn next(&self) -> HeaderValue {
+        let count = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("{}-{count}", self.process.as_simple());
+        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"))
+    }
 }
 
 pub(crate) async fn envelope(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {

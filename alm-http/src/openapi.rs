@@ -253,7 +253,7 @@ fn request_headers() -> Value {
             "The trace that this request belongs to (W3C Trace Context, version 00); any other is ignored",
             json!({"type": "string"})),
         "IdempotencyKey": header("Idempotency-Key",
-            "Sent again within 24 hours with the same key and body, the request gets the first answer again",
+            "Sent again within 24 hours with the same key and body, the request gets the first answer again (a login: as long as its token counts)",
             json!({"type": "string", "pattern": "^[!-~]{1,255}$"})),
         "IfMatch": header("If-Match", "Only if the resource has one of these entity tags",
             json!({"type": "string"})),

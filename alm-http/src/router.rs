@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alm_core::{Alm, ports::SystemIds};
+use alm_core::Alm;
 use axum::{Router, middleware};
 use serde_json::Value;
 use utoipa::OpenApi;
@@ -84,7 +84,7 @@ impl Api {
     /// The finished router.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.settings.metrics.is_some()).split_for_parts();
-        let state = ApiState { alm: self.alm, settings: Arc::new(self.settings), ids: SystemIds };
+        let state = ApiState { alm: self.alm, settings: Arc::new(self.settings), request_ids: Arc::default() };
         routes
             .merge(docs::routes(openapi::finish(&document)))
             .fallback(async || ApiError::no_such_path())

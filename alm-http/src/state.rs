@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use alm_core::{Alm, ports::SystemIds};
+use alm_core::Alm;
 
-use crate::auth::LoginThrottle;
+use crate::{auth::LoginThrottle, envelope::RequestIds};
 
 #[derive(Clone)]
 pub(crate) struct ApiState {
     pub(crate) alm: Alm,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) ids: SystemIds,
+    pub(crate) request_ids: Arc<RequestIds>,
 }
 
 pub(crate) struct Settings {

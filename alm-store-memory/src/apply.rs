@@ -11,7 +11,7 @@ use alm_core::{
     ports::{Contention, StoreError, Unique},
 };
 
-use crate::state::{Hashed, State};
+use crate::state::{Ordered, State};
 
 impl State {
     /// The state after `changeset`, or `None` with the first receipt when it was committed before.
@@ -276,7 +276,7 @@ fn expect<T>(
 }
 
 /// Gives `key` to `owner` unless someone has it; then gives it back.
-fn claim<K: Eq + std::hash::Hash, V>(index: &mut Hashed<K, V>, key: K, owner: V) -> Result<(), K> {
+fn claim<K: Ord, V>(index: &mut Ordered<K, V>, key: K, owner: V) -> Result<(), K> {
     if index.contains_key(&key) {
         return Err(key);
     }

@@ -9,11 +9,12 @@ use alm_core::{
         Position, Tag, Timestamp, UserRecord, Username, Version, VersionId,
     },
 };
-use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync, VectorSync};
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync, VectorSync};
 
+// A tree, not a hash trie: to copy a path of a trie is to count up 64 references a level, most of them not in the cache; and
+// most keys here come in ascending order, so that the path to them is.
 pub(crate) type Ordered<K, V> = RedBlackTreeMapSync<K, V>;
 pub(crate) type OrderedSet<T> = RedBlackTreeSetSync<T>;
-pub(crate) type Hashed<K, V> = HashTrieMapSync<K, V>;
 
 /// The successful deployments of one app, by environment; the last of a set is what runs there.
 pub(crate) type Successes = Ordered<EnvironmentName, OrderedSet<(Timestamp, DeploymentId)>>;
@@ -21,22 +22,22 @@ pub(crate) type Successes = Ordered<EnvironmentName, OrderedSet<(Timestamp, Depl
 #[derive(Clone, Default)]
 pub(crate) struct State {
     pub(crate) apps: Ordered<AppId, Arc<App>>,
-    pub(crate) app_names: Hashed<AppName, AppId>,
+    pub(crate) app_names: Ordered<AppName, AppId>,
     pub(crate) versions: Ordered<VersionId, Arc<Version>>,
-    pub(crate) version_tags: Hashed<(AppId, Tag), VersionId>,
+    pub(crate) version_tags: Ordered<(AppId, Tag), VersionId>,
     pub(crate) versions_by_app: OrderedSet<(AppId, VersionId)>,
     pub(crate) deployments: Ordered<DeploymentId, Arc<Deployment>>,
     pub(crate) deployments_by_app: OrderedSet<(AppId, DeploymentId)>,
     pub(crate) deployments_by_version: OrderedSet<(VersionId, DeploymentId)>,
-    pub(crate) successes: Hashed<AppId, Successes>,
-    pub(crate) users: Hashed<Username, Arc<UserRecord>>,
+    pub(crate) successes: Ordered<AppId, Successes>,
+    pub(crate) users: Ordered<Username, Arc<UserRecord>>,
     pub(crate) users_by_age: OrderedSet<(Timestamp, Username)>,
     pub(crate) audit: VectorSync<Arc<AuditEntry>>,
     pub(crate) log: VectorSync<Arc<Event>>,
-    pub(crate) receipts: Hashed<ChangesetId, Receipt>,
-    pub(crate) remembered: Hashed<IdempotencyScope, Arc<IdempotencyRecord>>,
+    pub(crate) receipts: Ordered<ChangesetId, Receipt>,
+    pub(crate) remembered: Ordered<IdempotencyScope, Arc<IdempotencyRecord>>,
     pub(crate) remembered_by_expiry: Ordered<(Timestamp, u64), IdempotencyScope>,
     pub(crate) remembered_ever: u64,
-    pub(crate) checkpoints: Hashed<(ConsumerName, LogId), Position>,
+    pub(crate) checkpoints: Ordered<(ConsumerName, LogId), Position>,
     pub(crate) dead_letters: Ordered<(ConsumerName, LogId, Position), Arc<DeadLetter>>,
 }

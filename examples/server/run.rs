@@ -1,6 +1,6 @@
 //! The server itself.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use alm_core::{Alm, domain::Password, ports::TokioTimer};
 use alm_http::{
@@ -14,13 +14,16 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
 };
 
 use crate::{
     settings::{DbUrl, Settings},
     telemetry,
 };
+
+/// How long the consumers may take to handle what is left when the server stops.
+const FLUSH: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
@@ -36,15 +39,18 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
         .token_issuer(jwt)
         .password_hasher(Arc::new(Argon2Hasher::default()))
         .token_seconds(settings.jwt_ttl_secs)
-        .auto_deploy(settings.auto_deploy.clone())
+        .auto_deploy(settings.auto_deploy.0.clone())
         .build();
-    first_account(&alm, settings).await?;
 
     let (stop, stopping) = watch::channel(false);
     let stopped = |mut stopping: watch::Receiver<bool>| async move {
         // The sender lives until everything has stopped.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
+    // Before anyone can know that the server is there, and before anything is made that a failed start would leave behind.
+    let terminated = terminated()?;
+    let listener = listen(settings, settings.port).await?;
+    first_account(&alm, settings).await?;
     let readiness = Readiness::default();
     let mut api = Api::new(alm.clone()).readiness(readiness.clone());
     let mut servers = Vec::new();
@@ -57,26 +63,41 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
             servers.push(tokio::spawn(serve_http(listener, router, ServeConfig::default(), stopped(stopping.clone()))));
         }
     }
-    let listener = listen(settings, settings.port).await?;
     let address = listener.local_addr()?;
     servers.push(tokio::spawn(serve_http(listener, api.router(), ServeConfig::default(), stopped(stopping.clone()))));
-    let consumers = {
+    let (stop_consumers, consumers_stop) = oneshot::channel::<()>();
+    let mut consumers = {
         let alm = alm.clone();
-        let stopped = stopped(stopping);
-        tokio::spawn(async move { alm.run(TokioTimer, stopped).await })
+        tokio::spawn(async move { alm.run(TokioTimer, async { drop(consumers_stop.await) }).await })
     };
     tracing::info!(%address, docs = format!("http://{address}/docs"), "listening");
 
-    terminated().await?;
+    tokio::select! {
+        () = terminated => {}
+        // They end when they are told to, so this is a bug: without them the audit log would stand still unseen.
+        ended = &mut consumers => return Err(format!("the consumers have ended: {ended:?}").into()),
+    }
     tracing::info!("shutting down");
     readiness.shut_down();
     stop.send_replace(true);
     for server in servers {
         server.await?;
     }
+    // No one changes anything any more, so the consumers can come to an end.
+    if tokio::time::timeout(FLUSH, drained(&alm)).await.is_err() {
+        tracing::warn!("some events have not been handled; they will be at the next start of a durable store");
+    }
+    drop(stop_consumers);
     consumers.await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits until every consumer has handled every event.
+async fn drained(alm: &Alm) {
+    while !matches!(alm.progress().await, Ok(progress) if progress.iter().all(|consumer| consumer.lag() == 0)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// What tokens are signed with and checked by.
@@ -115,12 +136,14 @@ async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn E
     listener.map_err(|error| format!("cannot listen on {}:{port}: {error}", settings.bind).into())
 }
 
-async fn terminated() -> Result<(), Box<dyn Error>> {
+/// Takes the signals from now on; done when one has come.
+fn terminated() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

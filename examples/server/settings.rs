@@ -86,8 +86,8 @@ pub(crate) struct Settings {
     #[arg(long, env, hide = true, value_name = "FILE", global = true)]
     pub(crate) admin_password_file: Option<PathBuf>,
     /// Environments to which each new version is deployed (pending) by itself, separated by commas
-    #[arg(long, env, value_name = "NAMES", value_delimiter = ',', value_parser = environment, global = true)]
-    pub(crate) auto_deploy: Vec<EnvironmentName>,
+    #[arg(long, env, value_name = "NAMES", default_value = "", hide_default_value = true, global = true)]
+    pub(crate) auto_deploy: Environments,
     /// Serves /metrics on this port instead, on the same address
     #[arg(long, env, value_name = "PORT", global = true)]
     pub(crate) metrics_port: Option<u16>,
@@ -156,8 +156,18 @@ fn role(name: &str) -> Result<Role, String> {
     Role::parse(name).ok_or_else(|| "must be admin or user".to_owned())
 }
 
-fn environment(name: &str) -> Result<EnvironmentName, String> {
-    EnvironmentName::parse(name.trim()).map_err(|rejected| rejected.detail)
+/// Names of environments, separated by commas; none in an empty text.
+#[derive(Clone)]
+pub(crate) struct Environments(pub(crate) Vec<EnvironmentName>);
+
+impl FromStr for Environments {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let parsed = names.map(|name| EnvironmentName::parse(name).map_err(|rejected| format!("'{name}' {rejected}")));
+        parsed.collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// Settings of a form of the server that this version does not have: to ignore one would be to do something else than asked.

@@ -1,5 +1,7 @@
 //! What the README tells a user to type gives what the README shows.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::PathBuf,
@@ -37,6 +39,7 @@ struct Running {
 impl Running {
     fn start(name: &str) -> Self {
         let mut child = Command::new(example(name))
+            .env_clear()
             .env("PORT", "0")
             .env("ADMIN_PASSWORD", PASSWORD)
             .stdout(Stdio::piped())

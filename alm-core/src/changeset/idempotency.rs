@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a caller names a request with, to be able to send it again: 1–255 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
@@ -37,7 +37,7 @@ impl IdempotencyKey {
 pub type Fingerprint = [u8; 32];
 
 /// Whose key it is, and for what: the same key of another principal or for another action is another key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyScope {
     /// Who sent the request.
     pub principal: String,

@@ -140,6 +140,10 @@ fn username(text: String) -> Result<String, Rejected> {
             "must consist of letters, digits, '-', '_', '.', '@' and '+', and begin with a letter or a digit",
         ));
     }
+    // In the audit log an account must not look like ALM itself, or like someone who has not said who they are.
+    if matches!(text.as_str(), "system" | "anonymous") {
+        return Err(Rejected::new("reserved-name", "must not be system or anonymous"));
+    }
     Ok(text)
 }
 
@@ -245,7 +249,7 @@ mod tests {
         assert!(EnvironmentName::parse("eu-west_1.prod").is_ok());
         assert!(EnvironmentName::parse("Prod").is_err());
         assert!(Username::parse("ada@example.org").is_ok());
-        for name in ["..", "-a", "a/b", "ä", ""] {
+        for name in ["..", "-a", "a/b", "ä", "", "system", "anonymous"] {
             assert!(Username::parse(name).is_err(), "{name:?}");
         }
     }

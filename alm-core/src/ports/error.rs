@@ -159,14 +159,16 @@ pub struct BackendError {
 impl BackendError {
     /// Data that are not what they should be; nothing was changed.
     pub fn corrupt(adapter: &'static str, operation: &'static str) -> Self {
-        Self {
-            kind: BackendErrorKind::Corrupt,
-            adapter,
-            operation,
-            outcome: Outcome::NotApplied,
-            retry_after: None,
-            source: None,
-        }
+        Self::of(BackendErrorKind::Corrupt, adapter, operation)
+    }
+
+    /// A fault of the adapter itself; nothing was changed.
+    pub fn internal(adapter: &'static str, operation: &'static str) -> Self {
+        Self::of(BackendErrorKind::Internal, adapter, operation)
+    }
+
+    fn of(kind: BackendErrorKind, adapter: &'static str, operation: &'static str) -> Self {
+        Self { kind, adapter, operation, outcome: Outcome::NotApplied, retry_after: None, source: None }
     }
 
     /// The same fault with what the machinery said.

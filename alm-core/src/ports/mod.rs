@@ -1,6 +1,6 @@
 //! What ALM needs from outside. A host plugs in adapters; each method's docs say what an adapter promises.
 //!
-//! Each port has one error enum of meanings. Every one of them can say whether the call may be made again
+//! Each port has one error enum of meanings. Those of ports that change something can say whether the call may be made again
 //! ([`is_retryable`](StoreError::is_retryable)) and whether it had an effect ([`outcome`](StoreError::outcome)).
 
 mod auth;

@@ -109,8 +109,8 @@ pub trait Committer: Send + Sync {
     /// Makes all of a changeset true at once: writes, events, checkpoint.
     ///
     /// # Contract
-    /// - All or nothing: after an error whose outcome is `NotApplied`, also after a panic or when the future is dropped before it
-    ///   is done, either everything is there or nothing is; after any other error, nothing.
+    /// - All or nothing. After an error whose outcome is `NotApplied`, nothing is there; after one whose outcome is `Unknown`,
+    ///   after a panic, and when the future is dropped before it is done, either all of it is there or nothing.
     /// - Guards and expected revisions hold at the moment of the commit: commits behave as if made one after the other.
     /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt.
     /// - When the receipt is given, the changeset survives whatever the store is made to survive.

@@ -1,14 +1,14 @@
 //! The loop: read from the checkpoint on, handle, commit effects and checkpoint together.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
 
-use futures_util::future::select;
+use futures_util::{FutureExt, future::select};
 use serde_json::Value;
 
 use crate::{
     changeset::{Changeset, Checkpoint, ConsumerName, DeadLetter},
     domain::{CloudEvent, Event, Position},
-    ports::{Contention, Store, StoreError, Timer},
+    ports::{BackendError, Contention, Store, StoreError, Timer},
     services::Alm,
 };
 
@@ -50,7 +50,9 @@ impl Consumer {
     pub async fn run(&self, timer: &dyn Timer) {
         let mut backoff = Backoff::default();
         loop {
-            match self.catch_up(timer).await {
+            // A handler that panics must not take the other consumers with it.
+            let caught = AssertUnwindSafe(self.catch_up(timer)).catch_unwind().await;
+            match caught.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) {
                 Ok(position) => {
                     backoff.reset();
                     self.wait(position, timer).await;
@@ -97,6 +99,7 @@ impl Consumer {
                         position = last.position;
                     }
                     rest = rest.get(done..).unwrap_or_default();
+                    yield_now().await;
                 }
                 Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => {
                     let store = self.store();
@@ -133,10 +136,18 @@ impl Consumer {
             Err(HandleError::Store(error)) => return Err(Stop::LookAgain(error)),
             Err(HandleError::Backend(error)) => return Err(Stop::LookAgain(error.into())),
             Err(HandleError::Unprocessable { at, reason }) => {
+                if at >= events.len() {
+                    return Err(Stop::LookAgain(impossible("the event that cannot be handled is none of those given")));
+                }
                 self.bury(events, at, position, reason).await.map_err(Stop::LookAgain)?;
                 return Ok(at + 1);
             }
         };
+        if count > events.len() || (count == 0 && effects.is_empty()) {
+            return Err(Stop::LookAgain(impossible(
+                "a handler counted events that it was not given, or did nothing at all",
+            )));
+        }
         let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(position, |last| last.position);
         let changeset = self.changeset(effects, position, to);
         match self.store().commit(changeset).await {
@@ -199,4 +210,29 @@ impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Consumer").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Lets the others have their turn: a store that answers at once would otherwise keep them waiting for the whole backlog.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A fault of a handler. It is waited out like any other, so that it is seen and no event is lost.
+fn impossible(what: &'static str) -> StoreError {
+    BackendError::internal("handler", "handle events").with_source(what).into()
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> StoreError {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!("it panicked: {}", message.unwrap_or("no message"));
+    BackendError::internal("handler", "handle events").with_source(message).into()
 }

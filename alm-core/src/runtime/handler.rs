@@ -98,6 +98,10 @@ impl Effects {
         self.entries.push(entry);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.entries.is_empty()
+    }
+
     pub(super) fn into_changeset(self, alm: &Alm, checkpoint: Checkpoint) -> Changeset {
         let mut stamp = alm.stamp(&Context::new(Principal::system()));
         if let Some(cause) = self.cause {
@@ -127,9 +131,9 @@ impl HandlerContext<'_> {
         self.0.inner.store.as_ref()
     }
 
-    /// The time now.
+    /// The time now, later than any event of this process.
     pub fn now(&self) -> Timestamp {
-        self.0.inner.clock.now()
+        self.0.later()
     }
 
     /// An id for a new deployment.

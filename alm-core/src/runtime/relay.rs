@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     changeset::ConsumerName,
     domain::Event,
-    ports::{BusError, EventBus},
+    ports::{BackendError, BusError, EventBus},
 };
 
 use super::handler::{HandleError, Handled, Handler, HandlerContext};
@@ -36,8 +36,10 @@ impl Handler for Relay {
             Ok(()) => Ok(Handled::nothing(events.len())),
             Err(BusError::Rejected { event, reason }) => {
                 // Those before the rejected one are stored, so they are done.
-                let at = events.iter().position(|given| given.id == event).unwrap_or_default();
-                Err(HandleError::Unprocessable { at, reason })
+                match events.iter().position(|given| given.id == event) {
+                    Some(at) => Err(HandleError::Unprocessable { at, reason }),
+                    None => Err(BackendError::internal("bus", "publish").with_source(reason).into()),
+                }
             }
             Err(BusError::Backend(error)) => Err(HandleError::Backend(error)),
         }

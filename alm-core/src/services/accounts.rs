@@ -31,6 +31,7 @@ pub struct IssuedToken {
 #[derive(Serialize, Deserialize)]
 struct RememberedLogin {
     id: Uuid,
+    role: Role,
     issued_at: Timestamp,
 }
 
@@ -111,7 +112,7 @@ impl Accounts<'_> {
 
     /// Gives a token for the right password. Success and failure both go on record.
     ///
-    /// With an idempotency key, the same token comes again as long as it counts.
+    /// With an idempotency key, the same token comes again as long as it counts, at most for 24 hours.
     ///
     /// # Errors
     /// [`Error::WrongCredentials`], [`Error::Busy`], [`Error::NotConfigured`] without a password hasher and a token issuer;
@@ -133,20 +134,32 @@ impl Accounts<'_> {
             return Err(Error::WrongCredentials);
         };
         let lifetime = alm.inner.token_seconds;
-        let login = alm.once_for(i64::from(lifetime), cx, username.as_str(), Action::Login, async {
-            let mut stamp = alm.stamp(cx);
-            stamp.actor = Actor::from(username);
-            let login = RememberedLogin { id: alm.uuid(), issued_at: stamp.at };
-            Ok((login, Changeset::of(stamp, Change::login_succeeded(username), alm.event_id())))
-        });
-        let Created { value: login, replayed } = login.await?;
-        let claims = TokenClaims {
+        let role = record.user.role;
+        let claims = |login: &RememberedLogin| TokenClaims {
             id: login.id,
-            principal: Principal::new(Actor::from(username), record.user.role),
+            principal: Principal::new(Actor::from(username), login.role),
             issued_at: login.issued_at,
             expires_at: login.issued_at.plus_seconds(i64::from(lifetime)),
         };
-        let value = IssuedToken { token: issuer.issue(&claims).await?, expires_in: lifetime };
+        let mut token = None;
+        let login = alm.once_for(i64::from(lifetime), cx, username.as_str(), Action::Login, async {
+            let mut stamp = alm.stamp(cx);
+            stamp.actor = Actor::from(username);
+            let login = RememberedLogin { id: alm.uuid(), role, issued_at: alm.now() };
+            // Signed before it goes on record: a login that gets no token is none.
+            token = Some(issuer.issue(&claims(&login)).await?);
+            Ok((login, Changeset::of(stamp, Change::login_succeeded(username), alm.event_id())))
+        });
+        let Created { value: login, replayed } = login.await?;
+        if login.role != role {
+            // The account has been made anew meanwhile, so this is another request.
+            return Err(Error::IdempotencyMismatch);
+        }
+        let token = match token {
+            Some(token) => token,
+            None => issuer.issue(&claims(&login)).await?,
+        };
+        let value = IssuedToken { token, expires_in: lifetime };
         Ok(Created { value, replayed })
     }
 

@@ -28,7 +28,7 @@ impl Alm {
     }
 
     /// The time now, but later than any that was given before: what is decided later in a process also says so.
-    fn later(&self) -> Timestamp {
+    pub(crate) fn later(&self) -> Timestamp {
         let now = self.now().micros();
         let last = &self.inner.last_stamp;
         let previous = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));

@@ -40,7 +40,7 @@ pub enum Error {
     /// The deployment's status can't move like that.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),
-    /// An account can't delete itself, so that there is always one left that can manage the others.
+    /// An account can't delete itself: it takes another to lock it out.
     #[error("an account cannot delete itself")]
     OwnAccount,
     /// The resource is at another revision than the caller requires.
@@ -139,7 +139,22 @@ impl Error {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Store(error) => error.outcome(),
-            _ => Outcome::NotApplied,
+            Self::Backend(error) | Self::Token(AuthError::Backend(error)) => error.outcome,
+            Self::Invalid(_)
+            | Self::Unauthenticated
+            | Self::Token(_)
+            | Self::WrongCredentials
+            | Self::Denied { .. }
+            | Self::NotFound(_)
+            | Self::AlreadyExists(_)
+            | Self::IllegalTransition(_)
+            | Self::OwnAccount
+            | Self::PreconditionFailed { .. }
+            | Self::IdempotencyMismatch
+            | Self::IdempotencyInProgress
+            | Self::Contended(_)
+            | Self::Busy
+            | Self::NotConfigured(_) => Outcome::NotApplied,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Conditional requests (RFC 9110, section 13): entity tags are revisions.
 
+use std::convert::Infallible;
+
 use alm_core::{domain::Revision, services::Precondition};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, header, request::Parts},
+};
 
 /// What `If-None-Match` names.
 pub(crate) struct IfNoneMatch(Option<Tags>);
@@ -24,8 +29,27 @@ pub(crate) fn precondition(headers: &HeaderMap) -> Precondition {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// What `If-Match` demands.
+pub(crate) struct IfMatch(pub(crate) Precondition);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(precondition(&parts.headers)))
+    }
+}
+
 impl IfNoneMatch {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap) -> Self {
         Self(tags(headers, &header::IF_NONE_MATCH))
     }
 

@@ -10,7 +10,7 @@ mod params;
 
 pub(crate) use body::{Fingerprinted, Post, Put, Unauthenticated, integer, one_of, optional_integer, sha256};
 pub(crate) use caller::Caller;
-pub(crate) use conditional::{IfNoneMatch, precondition};
+pub(crate) use conditional::{IfMatch, IfNoneMatch, precondition};
 pub(crate) use cursor::{cursor_of, parse_cursor};
 pub(crate) use id::PathId;
 pub(crate) use listing::{Listing, Narrowing};

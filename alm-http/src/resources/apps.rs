@@ -6,10 +6,7 @@ use alm_core::{
     domain::{App, AppId, AppName, EnvironmentName, NewApp, RunningVersion, Timestamp},
     ports::AppFilter,
 };
-use axum::{
-    extract::{OriginalUri, State},
-    http::HeaderMap,
-};
+use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,8 +14,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, labels,
-        numeric_cursor, parse_cursor, precondition,
+        Caller, Fingerprinted, IfMatch, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, labels,
+        numeric_cursor, parse_cursor,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -145,9 +142,8 @@ async fn get_app(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<AppId>,
-    headers: HeaderMap,
+    known: IfNoneMatch,
 ) -> Result<Entity<AppBody>, ApiError> {
-    let known = IfNoneMatch::of(&headers);
     let app = state.alm.apps().get(&context, id).await?;
     let revision = app.revision;
     Ok(Entity::new(AppBody::from(app), revision).unless(&known))
@@ -172,9 +168,9 @@ async fn delete_app(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<AppId>,
-    headers: HeaderMap,
+    IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
-    state.alm.apps().delete(&context, id, &precondition(&headers)).await?;
+    state.alm.apps().delete(&context, id, &precondition).await?;
     Ok(NoContent)
 }
 

@@ -4,10 +4,7 @@ use alm_core::{
     domain::{AppId, Deployment, DeploymentId, DeploymentStatus, EnvironmentName, NewDeployment, Timestamp, VersionId},
     ports::DeploymentFilter,
 };
-use axum::{
-    extract::{OriginalUri, State},
-    http::HeaderMap,
-};
+use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,8 +12,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, integer,
-        named, numeric_cursor, one_of, optional_integer, positive, precondition,
+        Caller, Fingerprinted, IfMatch, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of,
+        integer, named, numeric_cursor, one_of, optional_integer, positive,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -178,9 +175,8 @@ async fn get_deployment(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<DeploymentId>,
-    headers: HeaderMap,
+    known: IfNoneMatch,
 ) -> Result<Entity<DeploymentBody>, ApiError> {
-    let known = IfNoneMatch::of(&headers);
     let deployment = state.alm.deployments().get(&context, id).await?;
     let revision = deployment.revision;
     Ok(Entity::new(DeploymentBody::from(deployment), revision).unless(&known))
@@ -206,8 +202,8 @@ async fn delete_deployment(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<DeploymentId>,
-    headers: HeaderMap,
+    IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
-    state.alm.deployments().delete(&context, id, &precondition(&headers)).await?;
+    state.alm.deployments().delete(&context, id, &precondition).await?;
     Ok(NoContent)
 }

@@ -1,10 +1,7 @@
 //! `/users`
 
 use alm_core::domain::{Invalid, NewUser, Password, Role, Timestamp, User, Username};
-use axum::{
-    extract::{OriginalUri, State},
-    http::HeaderMap,
-};
+use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,8 +9,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, one_of, parse_cursor,
-        precondition, sha256,
+        Caller, Fingerprinted, IfMatch, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, one_of, parse_cursor,
+        sha256,
     },
     response::{Created201, NoContent, PageOf},
     state::ApiState,
@@ -142,10 +139,10 @@ async fn delete_user(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(username): PathId<Username>,
-    headers: HeaderMap,
+    IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
     // An account has no revision, so nothing but `*` can match.
-    if !precondition(&headers).is_none() {
+    if !precondition.is_none() {
         return Err(ApiError::no_revision());
     }
     state.alm.accounts().delete(&context, &username).await?;

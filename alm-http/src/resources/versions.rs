@@ -6,10 +6,7 @@ use alm_core::{
     domain::{AppId, NewVersion, Timestamp, Version, VersionId, VersionUpdate},
     ports::VersionFilter,
 };
-use axum::{
-    extract::{OriginalUri, State},
-    http::HeaderMap,
-};
+use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,8 +14,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     error::ApiError,
     request::{
-        Caller, Fingerprinted, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of, integer,
-        labels, numeric_cursor, positive, precondition,
+        Caller, Fingerprinted, IfMatch, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, body_id, cursor_of,
+        integer, labels, numeric_cursor, positive,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
@@ -156,9 +153,8 @@ async fn get_version(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<VersionId>,
-    headers: HeaderMap,
+    known: IfNoneMatch,
 ) -> Result<Entity<VersionBody>, ApiError> {
-    let known = IfNoneMatch::of(&headers);
     let version = state.alm.versions().get(&context, id).await?;
     let revision = version.revision;
     Ok(Entity::new(VersionBody::from(version), revision).unless(&known))
@@ -186,8 +182,8 @@ async fn delete_version(
     State(state): State<ApiState>,
     Caller(context): Caller,
     PathId(id): PathId<VersionId>,
-    headers: HeaderMap,
+    IfMatch(precondition): IfMatch,
 ) -> Result<NoContent, ApiError> {
-    state.alm.versions().delete(&context, id, &precondition(&headers)).await?;
+    state.alm.versions().delete(&context, id, &precondition).await?;
     Ok(NoContent)
 }
