@@ -26,7 +26,13 @@ pub(crate) fn routes(document: Value) -> Router<ApiState> {
         .route("/openapi.json", get(move |uri: OriginalUri| async move { openapi(&document, &uri) }))
         .route("/docs", get(|| async { (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")]) }))
         .route("/docs/", page)
-        .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { asset(&file, config) }))
+        .route(
+            "/docs/{*file}",
+            get(move |Path(path): Path<Vec<(String, String)>>| async move {
+                // A host may nest the router below parameters of its own; ours is the last.
+                asset(path.last().map_or("", |(_, file)| file), config)
+            }),
+        )
 }
 
 /// The document as seen from where it was asked for: a host may have nested the router.

@@ -1,24 +1,18 @@
 //! What every request goes through: a request id, the log and the metrics, panics caught, errors rendered as problems.
 
-use std::{
-    any::Any,
-    panic::AssertUnwindSafe,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
+use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
 
 use alm_core::ports::{Ids, SystemIds};
 use axum::{
     Json,
-    extract::{MatchedPath, OriginalUri, Request, State},
+    extract::{MatchedPath, OriginalUri, Request},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use uuid::Uuid;
 
-use crate::{error::ApiError, problem::Pending, state::ApiState};
+use crate::{error::ApiError, problem::Pending};
 
 /// Both ways: the id under which a request is spoken of.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,12 +22,12 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(crate) struct RequestId(pub(crate) HeaderValue);
 
 impl RequestId {
-    fn of(request: &Request, state: &ApiState) -> Self {
+    fn of(request: &Request) -> Self {
         let given = request
             .headers()
             .get(X_REQUEST_ID)
             .filter(|value| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic));
-        Self(given.cloned().unwrap_or_else(|| state.request_ids.next()))
+        Self(given.cloned().unwrap_or_else(new_id))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -41,30 +35,15 @@ impl RequestId {
     }
 }
 
-/// Makes request ids: a UUID for the process, made once, and a count. A UUID for each would cost more than the rest of it.
-#[derive(Debug)]
-pub(crate) struct RequestIds {
-    process: Uuid,
-    made: AtomicU64,
+fn new_id() -> HeaderValue {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = SystemIds.uuid_v7().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-impl Default for RequestIds {
-    fn default() -> Self {
-        Self { process: SystemIds.uuid_v7(), made: AtomicU64::new(0) }
-    }
-}
-
-impl RequestIds {
-    fn next(&self) -> HeaderValue {
-        let count = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = format!("{}-{count}", self.process.as_simple());
-        HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"))
-    }
-}
-
-pub(crate) async fn envelope(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn envelope(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = RequestId::of(&request, &state);
+    let id = RequestId::of(&request);
     let method = request.method().clone();
     let uri = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();

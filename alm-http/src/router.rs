@@ -84,12 +84,12 @@ impl Api {
     /// The finished router.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.settings.metrics.is_some()).split_for_parts();
-        let state = ApiState { alm: self.alm, settings: Arc::new(self.settings), request_ids: Arc::default() };
+        let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
         routes
             .merge(docs::routes(openapi::finish(&document)))
             .fallback(async || ApiError::no_such_path())
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-            .layer(middleware::from_fn_with_state(state.clone(), envelope))
+            .layer(middleware::from_fn(envelope))
             .with_state(state)
     }
 }

@@ -10,13 +10,12 @@ use std::{
 
 use alm_core::Alm;
 
-use crate::{auth::LoginThrottle, envelope::RequestIds};
+use crate::auth::LoginThrottle;
 
 #[derive(Clone)]
 pub(crate) struct ApiState {
     pub(crate) alm: Alm,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) request_ids: Arc<RequestIds>,
 }
 
 pub(crate) struct Settings {

@@ -41,8 +41,8 @@ const JSON: Option<&str> = Some("application/json");
 
 #[tokio::test]
 async fn what_is_not_json_is_400() {
-    let deep = "[".repeat(100_000);
-    let deep_in_a_field = format!("{{\"name\":{}", "[".repeat(10_000));
+    let deep = "[".repeat(3_000);
+    let deep_in_a_field = format!("{{\"name\":{}", "[".repeat(3_000));
     let bodies: [&[u8]; 14] = [
         b"",
         b"   ",
@@ -72,7 +72,7 @@ async fn what_is_not_json_is_400() {
 
 #[tokio::test]
 async fn json_that_is_no_object_is_422() {
-    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let deep = "[".repeat(3_000) + &"]".repeat(3_000);
     for body in ["null", "[]", "[\"billing\"]", "\"text\"", "1", "true", &deep] {
         each_operation(
             |call| call.raw(JSON, body),

@@ -97,9 +97,8 @@ fn the_server_answers_what_the_readme_shows() {
     let scripts: Vec<_> = blocks("sh").into_iter().filter(|block| block.contains("alm ")).collect();
     let [change, audit] = scripts.as_slice() else { panic!("the README has other blocks than this test knows") };
     // A person takes longer to read than the audit log takes to follow; a script has to look.
-    let wait = format!(
-        "for _ in $(seq 500); do case $(alm $URL/audit/events) in *DeploymentUpdated*) break;; esac; sleep 0.02; done"
-    );
+    let wait =
+        "for _ in $(seq 500); do case $(alm $URL/audit/events) in *DeploymentUpdated*) break;; esac; sleep 0.02; done";
     let script = format!("{change}\necho =====\n{wait}\n{audit}").replace("127.0.0.1:8080", &address);
     let printed = bash(&script, &format!("{PASSWORD}\n"));
     let (changed, audited) = printed.split_once("=====\n").unwrap();

@@ -22,10 +22,11 @@ impl Labels {
     /// # Errors
     /// Every pair that breaks a rule, with a pointer relative to the map (`/team`).
     pub fn parse(pairs: BTreeMap<String, String>) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
         if pairs.len() > MAX_PAIRS {
-            errors.push(Rejected::new("too-many", format!("must have at most {MAX_PAIRS} pairs")).at(""));
+            // They are not looked at one by one: there may be very many.
+            return Err(vec![Rejected::new("too-many", format!("must have at most {MAX_PAIRS} pairs")).at("")]);
         }
+        let mut errors = Vec::new();
         for (key, value) in &pairs {
             if let Err(rejected) = check_key(key).and_then(|()| check_value(value)) {
                 errors.push(rejected.at(pointer(key)));

@@ -99,11 +99,14 @@ impl Accounts<'_> {
     pub async fn set_password(&self, cx: &Context, username: &Username, password: &Password) -> Result<(), Error> {
         let alm = self.0;
         let subject = Subject::User(username.clone());
-        alm.authorize(cx, Action::SetPassword, subject.clone()).await?;
+        let principal = alm.authorize(cx, Action::SetPassword, subject.clone()).await?;
         let hasher = self.hasher()?;
         // Hashing is dear, so it is looked first; the commit looks again.
-        if alm.inner.store.user(username).await?.is_none() {
-            return Err(Error::NotFound(subject));
+        let Some(record) = alm.inner.store.user(username).await? else { return Err(Error::NotFound(subject)) };
+        // A token whose subject only happens to be the name of an account must not become more than it is.
+        if principal.role != Role::Admin && principal.role != record.user.role {
+            alm.record_denial(cx, Action::SetPassword, &subject).await?;
+            return Err(Error::Denied { action: Action::SetPassword, subject });
         }
         let password_hash = hasher.hash(password).await?;
         let changeset = Changeset::of(alm.stamp(cx), Change::password_changed(username, password_hash), alm.event_id());

@@ -22,6 +22,9 @@ use crate::{error::ApiError, serve::BodyTimeout, state::ApiState};
 
 use super::{Caller, Params, caller::surroundings, precondition};
 
+/// How large a body of someone may be who has not said who they are: many of them could send one at the same time.
+const MAX_ANONYMOUS_BYTES: usize = 8 * 1024;
+
 /// What an idempotency key stands for, of a body. It is stored, so it must not be made of a password.
 pub(crate) trait Fingerprinted {
     /// A hash of `raw`, the body that `self` was read from.
@@ -66,7 +69,7 @@ impl<T: DeserializeOwned + Fingerprinted> FromRequest<ApiState> for Post<T> {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let Caller(context) = Caller::from_request_parts(&mut parts, state).await?;
-        let raw = read(&parts.headers, body, state).await?;
+        let raw = read(&parts.headers, body, state, state.settings.max_body_bytes).await?;
         let body = parse::<T>(&raw)?;
         let idempotency = idempotency(&parts.headers, &body, &raw)?;
         Ok(Self { context: context.with_idempotency(idempotency), body })
@@ -80,7 +83,7 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Put<T> {
         let (mut parts, body) = request.into_parts();
         let Caller(context) = Caller::from_request_parts(&mut parts, state).await?;
         let precondition = precondition(&parts.headers);
-        let raw = read(&parts.headers, body, state).await?;
+        let raw = read(&parts.headers, body, state, state.settings.max_body_bytes).await?;
         Ok(Self { context, body: parse(&raw)?, precondition })
     }
 }
@@ -92,7 +95,8 @@ impl<T: DeserializeOwned + Fingerprinted> FromRequest<ApiState> for Unauthentica
         let (parts, body) = request.into_parts();
         Params::of(&parts).finish()?;
         let context = surroundings(&parts, Context::anonymous());
-        let raw = read(&parts.headers, body, state).await?;
+        let limit = state.settings.max_body_bytes.min(MAX_ANONYMOUS_BYTES);
+        let raw = read(&parts.headers, body, state, limit).await?;
         let body = parse::<T>(&raw)?;
         let idempotency = idempotency(&parts.headers, &body, &raw)?;
         Ok(Self { context: context.with_idempotency(idempotency), body })
@@ -109,12 +113,11 @@ fn idempotency(headers: &HeaderMap, body: &impl Fingerprinted, raw: &[u8]) -> Re
     Ok(Some(Idempotency { key, fingerprint: body.fingerprint(raw) }))
 }
 
-/// The whole body, if it is said to be JSON, is not too large and comes in time.
-async fn read(headers: &HeaderMap, body: axum::body::Body, state: &ApiState) -> Result<Bytes, ApiError> {
+/// The whole body, if it is said to be JSON, has at most `limit` bytes and comes in time.
+async fn read(headers: &HeaderMap, body: axum::body::Body, state: &ApiState, limit: usize) -> Result<Bytes, ApiError> {
     if !is_json(headers) {
         return Err(ApiError::unsupported_media_type());
     }
-    let limit = state.settings.max_body_bytes;
     let collected = tokio::time::timeout(state.settings.body_timeout, Limited::new(body, limit).collect());
     match collected.await {
         Err(_) => Err(ApiError::too_slow()),
@@ -216,6 +219,7 @@ fn unreadable(pointer: &str, error: &serde_json::Error) -> ApiError {
     let message = message.split(" at line ").next().unwrap_or_default();
     let named = || message.split('`').nth(1).unwrap_or_default();
     let inside = |field: &str| {
+        let field = escaped(field);
         if pointer.ends_with(&format!("/{field}")) { pointer.to_owned() } else { format!("{pointer}/{field}") }
     };
     if message.starts_with("unknown field") {
@@ -245,12 +249,17 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     for segment in path {
         let segment = match segment {
             Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Map { key } => escaped(key),
             Segment::Enum { variant } => variant.clone(),
             Segment::Unknown => continue,
         };
         pointer.push('/');
-        pointer.extend(segment.chars().take(64));
+        pointer.push_str(&segment);
     }
     pointer
+}
+
+/// A member's name in a JSON pointer (RFC 6901, section 3), cut so that what a caller has sent does not come back whole.
+fn escaped(name: &str) -> String {
+    name.chars().take(64).collect::<String>().replace('~', "~0").replace('/', "~1")
 }

@@ -31,7 +31,8 @@ impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for PathId<T> {
 }
 
 fn positive(segment: &str) -> Option<i64> {
-    segment.parse::<i64>().ok().filter(|number| *number > 0)
+    // Only the form that is written: no sign, no leading zero.
+    segment.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == segment)
 }
 
 impl FromPath for AppId {

@@ -82,10 +82,15 @@ pub(crate) fn named<T>(parse: impl Fn(&str) -> Option<T>) -> impl Fn(String) -> 
 
 /// Every `label=key=value`.
 pub(crate) fn labels(params: &mut Params) -> Result<Vec<LabelFilter>, ApiError> {
-    params.take_all("label", |text| {
+    let labels = params.take_all("label", |text| {
         let (key, value) = text.split_once('=').ok_or_else(|| rejected("must have the form key=value"))?;
         Ok(LabelFilter { key: key.to_owned(), value: value.to_owned() })
-    })
+    })?;
+    // Nothing has more labels, and each one given costs a look-up in everything that is listed.
+    if labels.len() > 64 {
+        return Err(ApiError::parameter("label", "repeated-parameter", "label may be given 64 times"));
+    }
+    Ok(labels)
 }
 
 /// An id in a body.
