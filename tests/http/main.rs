@@ -5,6 +5,7 @@
 mod apps;
 mod audit;
 mod bodies;
+mod bounds;
 mod cascade;
 mod conditional;
 mod deployments;

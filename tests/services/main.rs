@@ -14,3 +14,4 @@ mod model;
 mod races;
 mod relay;
 mod rough_store;
+mod supervision;
