@@ -1,7 +1,10 @@
 //! The `OpenAPI` 3.1 document. Routes, parameters and bodies come from the handlers; what is the same for many operations
 //! (errors, headers, who may) is added here, from one table each.
 
-use alm_core::policy::Action;
+use alm_core::{
+    domain::{EventType, SourceService},
+    policy::Action,
+};
 use serde_json::{Map, Value, json};
 use utoipa::{
     IntoParams, OpenApi,
@@ -193,7 +196,15 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         statuses = vec![400, 500];
     }
 
-    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    for parameter in &mut parameters {
+        let names: Vec<&str> = match parameter["name"].as_str() {
+            Some("event_type") => EventType::ALL.iter().map(|event_type| event_type.as_str()).collect(),
+            Some("source_service") => SourceService::ALL.iter().map(|service| service.as_str()).collect(),
+            _ => continue,
+        };
+        parameter["schema"] = json!({"type": "string", "enum": names});
+    }
     let headers = headers.into_iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")}));
     operation["parameters"] = parameters.into_iter().chain(headers).collect();
 

@@ -101,8 +101,10 @@ impl Narrowing for AuditFilter {
 #[utoipa::path(get, path = "/audit/events", tag = "audit", params(
     ("event_type" = Option<String>, Query, description = "Only those of this event type", example = "VersionCreated"),
     ("source_service" = Option<String>, Query, description = "Only those from this service", example = "VersionService"),
-    ("actor" = Option<String>, Query, description = "Only those by this actor", min_length = 1, max_length = 256),
-    ("subject" = Option<String>, Query, description = "Only those about this subject", example = "versions/42"),
+    ("actor" = Option<String>, Query, description = "Only those by this actor", min_length = 1, max_length = 256,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    ("subject" = Option<String>, Query, description = "Only those about this subject", example = "versions/42",
+        pattern = r"^((apps|versions|deployments)(/[1-9][0-9]{0,17})?|users(/[A-Za-z0-9][A-Za-z0-9._@+-]{0,63})?|audit|events)$"),
     ("since" = Option<String>, Query, description = "Only events at this time or later (RFC 3339)", format = DateTime),
     ("until" = Option<String>, Query, description = "Only events before this time (RFC 3339)", format = DateTime),
     crate::openapi::PageParams,

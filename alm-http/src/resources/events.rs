@@ -76,7 +76,9 @@ impl Narrowing for AllEvents {
 
     fn after(params: &mut Params) -> Result<Option<Position>, ApiError> {
         params.take("after", |text| {
-            text.parse().ok().map(Position::new).ok_or_else(|| rejected("must be a position: an integer from 0"))
+            // As the document has it: a position is an integer of 63 bits.
+            let position = text.parse::<i64>().ok().and_then(|position| u64::try_from(position).ok());
+            position.map(Position::new).ok_or_else(|| rejected("must be a position: an integer from 0"))
         })
     }
 }
