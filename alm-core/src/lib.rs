@@ -33,7 +33,15 @@
 //! ```
 //!
 //! # Features
-//! None is on by default. `tokio`: `ports::TokioTimer`, to run consumers on tokio.
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `tokio` | `ports::TokioTimer`, to run consumers on tokio |
+//! | `testing` | [`testing`]: a clock and ids that a test decides, fixtures, fault injection, a bus in memory |
+//! | `mocks` | `testing::mocks`: a mock of every port, by mockall |
+//! | `proptest1` | `testing::strategies` for every domain type and `testing::model`, by proptest 1 |
+//! | `conformance` | `store_conformance!` and `bus_conformance!`: what every adapter must do, as tests |
 
 pub mod changeset;
 pub mod domain;
@@ -41,6 +49,8 @@ pub mod policy;
 pub mod ports;
 pub mod runtime;
 pub mod services;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use policy::{Principal, RoleTable};
 pub use services::{Alm, AlmBuilder, Context, Error};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use alm_core::{
     Alm,
     changeset::ConsumerName,
-    domain::{Event, Position},
-    ports::{BackendError, BackendErrorKind, BusError, EventBus, Outcome},
+    domain::{Event, LogId, Position},
+    ports::{BackendError, BackendErrorKind, BusError, EventBus, EventLog, Outcome, Subscription},
     runtime::{Consumer, Relay},
 };
 use alm_store_memory::MemoryStore;
@@ -21,6 +21,9 @@ mock! {
     #[async_trait]
     impl EventBus for Bus {
         async fn publish(&self, events: &[Arc<Event>]) -> Result<(), BusError>;
+        async fn subscribe(&self, consumer: &ConsumerName) -> Result<Box<dyn Subscription>, BusError>;
+        async fn replay(&self, log: LogId, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError>;
+        async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError>;
     }
 }
 

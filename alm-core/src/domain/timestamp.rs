@@ -18,6 +18,8 @@ const MAX: i64 = 253_402_300_799_999_999;
 impl Timestamp {
     /// The earliest time there is, `0000-01-01T00:00:00.000000Z`.
     pub const MIN: Self = Self(MIN);
+    /// The latest time there is: the last microsecond of the year 9999.
+    pub const MAX: Self = Self(MAX);
 
     /// `micros` after the Unix epoch, or `None` outside the years 0 to 9999.
     pub const fn from_micros(micros: i64) -> Option<Self> {

@@ -4,28 +4,124 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::{Event, EventId};
+use crate::{
+    changeset::ConsumerName,
+    domain::{Event, EventId, LogId, Position},
+};
 
-use super::{BackendError, Outcome};
+use super::{BackendError, EventLog, Outcome};
 
 /// Carries events to other processes. The log stays the truth: a bus that loses what it was given has lost nothing that
-/// can't be published again.
+/// can't be published or replayed again.
+///
+/// # Contract
+/// - When [`publish`](Self::publish) returns, the bus has stored all of the events: whoever subscribes afterwards gets them,
+///   for as long as the bus keeps them.
+/// - An event that was published before has no second effect: its id tells. A bus may forget ids after a while (two minutes
+///   are usual), so consumers also look at positions.
+/// - The events of one log are delivered in the order in which they were published, but for those that are delivered again.
+/// - Each consumer name gets each event; the subscriptions of one name share them.
+/// - A delivery that is not acknowledged comes again, to this or to another subscription of the same name; one that is
+///   acknowledged does not.
+/// - An interrupted connection loses nothing: once it is there again, everything above holds.
 #[async_trait]
 pub trait EventBus: Send + Sync {
     /// Publishes events, in this order.
     ///
     /// # Contract
-    /// - When it returns, the bus has stored all of them.
-    /// - An event that was published before has no second effect: its id tells.
-    /// - After an error, any of them may have been stored.
+    /// After an error, any of them may have been stored.
     ///
     /// # Errors
     /// - [`Rejected`](BusError::Rejected): the bus will never take one of them; those before it are stored.
     /// - [`Backend`](BusError::Backend): a fault; publish them again.
     async fn publish(&self, events: &[Arc<Event>]) -> Result<(), BusError>;
+
+    /// Reads what is published, under the name of `consumer`. A name that is new to the bus begins with the oldest event that
+    /// the bus still has.
+    ///
+    /// There is no filter: only who sees every event of a log can tell from the positions that one is missing.
+    ///
+    /// # Errors
+    /// [`Backend`](BusError::Backend).
+    async fn subscribe(&self, consumer: &ConsumerName) -> Result<Box<dyn Subscription>, BusError>;
+
+    /// Events of `log` after `after`, in order, at most `limit`: asked of whoever [serves](Self::serve_replays) that log,
+    /// wherever it is. Fewer than `limit`, so none, only when there are no more.
+    ///
+    /// # Errors
+    /// - [`Unsupported`](BusError::Unsupported): this bus has no way back to the log.
+    /// - [`Backend`](BusError::Backend), of kind `Unavailable` when no one serves the log now.
+    async fn replay(&self, log: LogId, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError>;
+
+    /// Answers replays of `log` for as long as the future is polled. It is safe to drop.
+    ///
+    /// # Errors
+    /// It ends only with an error: [`Unsupported`](BusError::Unsupported), or [`Backend`](BusError::Backend) for a fault that
+    /// does not pass by itself.
+    async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError>;
 }
 
-/// Why a bus has not taken what it was given.
+/// One reader of the bus, got from [`EventBus::subscribe`]. When it is dropped, what it has not acknowledged goes to the others
+/// of its name.
+#[async_trait]
+pub trait Subscription: Send {
+    /// Waits for deliveries: at least one, at most `limit`, which is not 0.
+    ///
+    /// # Contract
+    /// It is safe to drop: what it would have given comes again.
+    ///
+    /// # Errors
+    /// [`Backend`](BusError::Backend); the subscription goes on when the fault has passed.
+    async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// Acknowledges deliveries of this subscription: they are done and need not come again. When it returns, the bus knows.
+    ///
+    /// # Errors
+    /// [`Backend`](BusError::Backend): any of them may come again.
+    async fn ack(&mut self, deliveries: &[DeliveryTag]) -> Result<(), BusError>;
+}
+
+/// What a subscription gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// What to acknowledge it with.
+    pub tag: DeliveryTag,
+    /// What it brings.
+    pub message: Message,
+}
+
+/// Names a delivery within its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryTag(u64);
+
+impl DeliveryTag {
+    /// The tag with this number, which the adapter chooses.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// What came over the bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message {
+    /// An event.
+    Event(Arc<Event>),
+    /// Something that this version of ALM can't read. It will not get better when it comes again: put it away and acknowledge.
+    Unreadable {
+        /// What came.
+        payload: Vec<u8>,
+        /// Why it can't be read.
+        reason: String,
+    },
+}
+
+/// Why a bus has not done what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {
@@ -37,6 +133,9 @@ pub enum BusError {
         /// Why.
         reason: String,
     },
+    /// This bus can't do that.
+    #[error("this bus does not support {0}")]
+    Unsupported(&'static str),
     /// The machinery behind the bus failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -46,7 +145,7 @@ impl BusError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Rejected { .. } => false,
+            Self::Rejected { .. } | Self::Unsupported(_) => false,
             Self::Backend(error) => error.is_retryable(),
         }
     }
@@ -55,6 +154,7 @@ impl BusError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Rejected { .. } => Outcome::Unknown,
+            Self::Unsupported(_) => Outcome::NotApplied,
             Self::Backend(error) => error.outcome,
         }
     }
@@ -63,6 +163,7 @@ impl BusError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Rejected { .. } => "rejected",
+            Self::Unsupported(_) => "unsupported",
             Self::Backend(_) => "backend",
         }
     }

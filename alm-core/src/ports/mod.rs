@@ -14,7 +14,7 @@ mod store;
 pub use auth::{
     AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
 };
-pub use bus::{BusError, EventBus};
+pub use bus::{BusError, Delivery, DeliveryTag, EventBus, Message, Subscription};
 #[cfg(feature = "tokio")]
 pub use clock::TokioTimer;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};

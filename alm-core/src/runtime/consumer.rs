@@ -1,6 +1,6 @@
 //! The loop: read from the checkpoint on, handle, commit effects and checkpoint together.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, task::Poll, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::select};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::{
 use super::{
     backoff::Backoff,
     handler::{Effects, HandleError, Handled, Handler, HandlerContext},
+    turn::yield_now,
 };
 
 /// How many events are read at once.
@@ -210,20 +211,6 @@ impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Consumer").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Lets the others have their turn: a store that answers at once would otherwise keep them waiting for the whole backlog.
-async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// A fault of a handler. It is waited out like any other, so that it is seen and no event is lost.

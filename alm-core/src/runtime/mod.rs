@@ -10,6 +10,7 @@ mod cascade;
 mod consumer;
 mod handler;
 mod relay;
+mod turn;
 
 use futures_util::future::{join_all, select};
 
@@ -26,6 +27,8 @@ pub use cascade::Cascade;
 pub use consumer::Consumer;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
 pub use relay::Relay;
+#[cfg(feature = "testing")]
+pub(crate) use turn::yield_now;
 
 /// How far a consumer is.
 #[derive(Clone, Debug, PartialEq, Eq)]

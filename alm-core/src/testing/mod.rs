@@ -1,0 +1,8 @@
+//! What it takes to test software that embeds ALM, and adapters that plug into it.
+//!
+//! Depend on alm-core from `[dev-dependencies]` with the features that you need; nothing here is part of a release build.
+
+mod clock;
+pub mod fixtures;
+
+pub use clock::{InstantTimer, ManualClock, SequentialIds};
