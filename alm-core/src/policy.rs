@@ -50,10 +50,10 @@ impl Principal {
 macro_rules! actions {
     ($($(#[$doc:meta])* $action:ident = $name:literal: $rule:expr;)+) => {
         /// What can be asked for. The name is also the `operationId` in the `OpenAPI` document.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Action {
-            $($(#[$doc])* $action,)+
+            $($(#[$doc])* #[serde(rename = $name)] $action,)+
         }
 
         impl Action {
@@ -230,6 +230,7 @@ mod tests {
     fn names_are_unique() {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.as_str()), Some(*action));
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{LogId, Position, Rejected};
 
 /// The name of a consumer, under which its checkpoint is kept: 1–31 of `a-z 0-9 - _`, fit for a durable name on a bus.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ConsumerName(String);
 
 impl ConsumerName {
@@ -33,6 +36,20 @@ impl ConsumerName {
     }
 }
 
+impl TryFrom<String> for ConsumerName {
+    type Error = Rejected;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(name)
+    }
+}
+
+impl From<ConsumerName> for String {
+    fn from(name: ConsumerName) -> String {
+        name.0
+    }
+}
+
 impl fmt::Display for ConsumerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -40,7 +57,7 @@ impl fmt::Display for ConsumerName {
 }
 
 /// A consumer moves on in a log: committed together with its effect, so that the effect happens once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Who reads.
     pub consumer: ConsumerName,

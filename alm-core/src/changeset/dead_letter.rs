@@ -1,5 +1,6 @@
 //! Events that a consumer could not handle.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::{EventId, LogId, Position, Timestamp};
@@ -7,7 +8,7 @@ use crate::domain::{EventId, LogId, Position, Timestamp};
 use super::ConsumerName;
 
 /// An event that a consumer gave up on, kept with the reason so that someone can look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Who gave up.
     pub consumer: ConsumerName,

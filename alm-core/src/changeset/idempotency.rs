@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
 };
 
 /// What a caller names a request with, to be able to send it again: 1–255 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
@@ -32,12 +34,26 @@ impl IdempotencyKey {
     }
 }
 
+impl TryFrom<String> for IdempotencyKey {
+    type Error = Rejected;
+
+    fn try_from(key: String) -> Result<Self, Self::Error> {
+        Self::parse(key)
+    }
+}
+
+impl From<IdempotencyKey> for String {
+    fn from(key: IdempotencyKey) -> String {
+        key.0
+    }
+}
+
 /// What a request asked for, as a hash that the caller makes (SHA-256 of the body, say). It is stored, so it must not be
 /// made of a password.
 pub type Fingerprint = [u8; 32];
 
 /// Whose key it is, and for what: the same key of another principal or for another action is another key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IdempotencyScope {
     /// Who sent the request.
     pub principal: String,
@@ -49,7 +65,7 @@ pub struct IdempotencyScope {
 
 /// An answer to remember, committed together with what it answers. `Debug` does not show the answer: that of a new account
 /// holds the hash of its password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
     /// Under which it is found.
     pub scope: IdempotencyScope,

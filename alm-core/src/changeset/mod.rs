@@ -10,6 +10,8 @@ mod dead_letter;
 mod idempotency;
 mod write;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::{Actor, ChangesetId, EventId, NewAuditEntry, NewEvent, Timestamp, TraceParent};
 
 pub use change::Change;
@@ -133,7 +135,7 @@ impl Changeset {
 }
 
 /// What a store answers to a commit: the same for the same changeset, however often it is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The changeset.
     pub changeset: ChangesetId,

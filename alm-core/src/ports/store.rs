@@ -26,9 +26,10 @@ impl<S: Reader + Committer + EventLog + ?Sized> Store for S {}
 /// - A read sees each commit whole or not at all.
 /// - A list is in ascending order of its key, begins after `after` and has at most `limit` items. A list that is read page by
 ///   page gives each item that exists the whole time exactly once, whatever is inserted and deleted meanwhile.
+/// - Values come back as they went: every character, times to the microsecond. Numbers are below 2⁶³.
 ///
 /// # Errors
-/// Only [`StoreError::Backend`].
+/// [`StoreError::Unsupported`] for what this store does not keep, else only [`StoreError::Backend`].
 #[async_trait]
 pub trait Reader: Send + Sync {
     /// The app with this id.
@@ -114,7 +115,8 @@ pub trait Committer: Send + Sync {
     /// - Guards and expected revisions hold at the moment of the commit: commits behave as if made one after the other.
     /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt.
     /// - When the receipt is given, the changeset survives whatever the store is made to survive.
-    /// - Its events get positions in the log in the order of the commits, also when they get them later.
+    /// - Its events get positions in the log in the order of the commits, those of one commit together, also when they get them
+    ///   later than the receipt.
     ///
     /// # Errors
     /// - [`AlreadyExists`](StoreError::AlreadyExists): an id, a name, a tag or a live idempotency key is taken.
@@ -131,7 +133,7 @@ pub trait Committer: Send + Sync {
     /// No id is given twice, by whichever handle and also after a restart. Ids that are not used are lost.
     ///
     /// # Errors
-    /// Only [`StoreError::Backend`].
+    /// [`StoreError::Unsupported`] for resources that this store does not keep, else only [`StoreError::Backend`].
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError>;
 }
 

@@ -3,6 +3,8 @@
 //! Depend on alm-core from `[dev-dependencies]` with the features that you need; nothing here is part of a release build.
 
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod fixtures;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};

@@ -1,0 +1,190 @@
+//! What cases start from: a store with something of everything that it keeps, and parts to make changesets of.
+
+use std::sync::Arc;
+
+use crate::{
+    changeset::{Change, Changeset, Guard},
+    domain::{AppName, DeploymentStatus, LogId, PasswordHash, Revision},
+    ports::Store,
+    testing::{
+        conformance::{StoreCapability, must::Must},
+        fixtures::{
+            account, answer, app, app_id, checkpoint, deployment, entry, event_id, letter, stamp, successful, username,
+            version, version_id,
+        },
+    },
+};
+
+use super::subject::Subject;
+
+use StoreCapability::{Accounts, Apps, Audit, Deployments, Versions};
+
+/// One part of a changeset.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Change(Box<Change>),
+    Audit,
+    Letter,
+    Remember(&'static str),
+    Guard(Guard),
+}
+
+fn change(change: Change) -> Part {
+    Part::Change(Box::new(change))
+}
+
+/// A part, and what a store must keep to understand it; `None` when every store does.
+type Needing = (Option<StoreCapability>, Part);
+
+fn that_it_can(subject: &Subject, parts: Vec<Needing>) -> Vec<Part> {
+    let can = |needed: &Option<StoreCapability>| needed.is_none_or(|needed| subject.can(needed));
+    parts.into_iter().filter(|(needed, _)| can(needed)).map(|(_, part)| part).collect()
+}
+
+/// Fills the store with something of everything that it keeps; the consumer `reader` stands at 3. Gives the changesets.
+pub(super) async fn populate(subject: &Subject) -> Vec<Changeset> {
+    let store = subject.store();
+    let parts = vec![
+        (Some(Apps), change(Change::app_created(&app(1, "a")))),
+        (Some(Apps), change(Change::app_created(&app(2, "b")))),
+        (Some(Apps), change(Change::app_created(&app(3, "c")))),
+        (Some(Versions), change(Change::version_created(&version(1, 1, "v1")))),
+        (Some(Versions), change(Change::version_created(&version(2, 1, "v2")))),
+        (Some(Versions), change(Change::version_created(&version(3, 2, "v1")))),
+        (Some(Deployments), change(Change::deployment_created(&successful(1, 1, 1, 1)))),
+        (Some(Deployments), change(Change::deployment_created(&successful(2, 2, 1, 2)))),
+        (Some(Deployments), change(Change::deployment_created(&deployment(3, 3, 2)))),
+        (Some(Accounts), change(Change::user_created(&account("ada")))),
+        (Some(Accounts), change(Change::user_created(&account("bob")))),
+        (Some(Audit), Part::Audit),
+        (None, Part::Remember("ada")),
+        (None, Part::Letter),
+        (None, change(Change::login_failed(&username("ada")))),
+    ];
+    let changeset = changeset(store.log_id(), &that_it_can(subject, parts), 0);
+    store.commit(changeset.clone()).await.must("commit something of everything that the store keeps");
+    vec![changeset]
+}
+
+/// Parts that can all be committed together, in any order, to what [`populate`] has made.
+pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
+    let next = Revision::FIRST.next();
+    let mut renamed = app(2, "renamed");
+    renamed.revision = next;
+    let mut changed = version(3, 2, "v1");
+    changed.revision = next;
+    let mut moved = successful(3, 3, 2, 5);
+    moved.revision = next;
+    let hash = PasswordHash::new("other");
+    let parts = vec![
+        (Some(Apps), change(Change::app_created(&app(4, "new")))),
+        (Some(Apps), change(Change::app_updated(&renamed, Revision::FIRST))),
+        (Some(Apps), change(Change::app_deleted(&app(3, "c")))),
+        (Some(Versions), change(Change::version_created(&version(4, 1, "v3")))),
+        (Some(Versions), change(Change::version_updated(&changed, Revision::FIRST))),
+        (Some(Versions), change(Change::version_deleted(&version(2, 1, "v2")))),
+        (Some(Deployments), change(Change::deployment_created(&successful(4, 1, 1, 9)))),
+        (Some(Deployments), change(Change::deployment_updated(&moved, Revision::FIRST, DeploymentStatus::Pending))),
+        (Some(Deployments), change(Change::deployment_deleted(&successful(2, 2, 1, 2)))),
+        (Some(Accounts), change(Change::user_created(&account("new")))),
+        (Some(Accounts), change(Change::user_deleted(&username("bob")))),
+        (Some(Accounts), change(Change::password_changed(&username("ada"), hash))),
+        (None, change(Change::login_failed(&username("ada")))),
+        (Some(Audit), Part::Audit),
+        (None, Part::Letter),
+        (None, Part::Remember("new")),
+        (Some(Apps), Part::Guard(Guard::AppExists(app_id(1)))),
+        (Some(Versions), Part::Guard(Guard::VersionExists(version_id(1)))),
+    ];
+    that_it_can(subject, parts)
+}
+
+/// Parts that can't be committed to what [`populate`] has made, whichever of the sound parts stand beside them; each with the
+/// code of the error.
+pub(super) fn broken_parts(subject: &Subject) -> Vec<(Part, &'static str)> {
+    let other = Revision::new(7);
+    let mut taken = app(1, "a");
+    taken.name = AppName::parse("new").expect("the name of an app");
+    let mut stale = successful(1, 1, 1, 1);
+    stale.revision = other;
+    let hash = PasswordHash::new("x");
+    let (exists, missing, conflict) = ("already-exists", "not-found", "conflict");
+    let parts = vec![
+        (Some(Apps), exists, change(Change::app_created(&app(9, "a")))),
+        (Some(Apps), exists, change(Change::app_created(&app(1, "free")))),
+        (Some(Apps), conflict, change(Change::app_updated(&app(1, "free"), other))),
+        (Some(Apps), missing, change(Change::app_updated(&app(77, "free"), other))),
+        (Some(Apps), missing, change(Change::app_deleted(&app(77, "free")))),
+        (Some(Versions), exists, change(Change::version_created(&version(9, 1, "v1")))),
+        (Some(Versions), exists, change(Change::version_created(&version(1, 1, "free")))),
+        (Some(Versions), conflict, change(Change::version_updated(&version(1, 1, "v1"), other))),
+        (Some(Versions), missing, change(Change::version_deleted(&version(77, 1, "free")))),
+        (Some(Deployments), exists, change(Change::deployment_created(&deployment(1, 1, 1)))),
+        (Some(Deployments), conflict, change(Change::deployment_deleted(&stale))),
+        (Some(Deployments), missing, change(Change::deployment_deleted(&deployment(77, 1, 1)))),
+        (Some(Accounts), exists, change(Change::user_created(&account("ada")))),
+        (Some(Accounts), missing, change(Change::user_deleted(&username("nobody")))),
+        (Some(Accounts), missing, change(Change::password_changed(&username("nobody"), hash))),
+        (None, exists, Part::Remember("ada")),
+        (Some(Apps), "guard-failed", Part::Guard(Guard::AppExists(app_id(77)))),
+        (Some(Versions), "guard-failed", Part::Guard(Guard::VersionExists(version_id(77)))),
+    ];
+    let can = |needed: &Option<StoreCapability>| needed.is_none_or(|needed| subject.can(needed));
+    parts.into_iter().filter(|(needed, ..)| can(needed)).map(|(_, code, part)| (part, code)).collect()
+}
+
+/// A changeset of `parts` in which the consumer `reader` moves on by 3 from `from`.
+pub(super) fn changeset(log: LogId, parts: &[Part], from: u64) -> Changeset {
+    let start = Changeset::progress(stamp(0), checkpoint(log, from, from + 3));
+    parts.iter().cloned().fold(start, |changeset, part| match part {
+        Part::Change(change) => changeset.and(*change, event_id()),
+        Part::Audit => changeset.recording(entry("payload")),
+        Part::Letter => changeset.burying(letter(log, from + 1, "reason")),
+        Part::Remember(key) => changeset.remembering(answer(key, "outcome", 0, 100)),
+        Part::Guard(guard) => changeset.guarded(guard),
+    })
+}
+
+/// Starts all of `tasks` at the same moment, each on a task of its own; gives what came of them.
+pub(super) async fn at_once<F>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let tasks: Vec<_> = tasks.into_iter().collect();
+    let barrier = Arc::new(tokio::sync::Barrier::new(tasks.len()));
+    let running: Vec<_> = tasks
+        .into_iter()
+        .map(|task| {
+            let barrier = barrier.clone();
+            start(async move {
+                barrier.wait().await;
+                task.await
+            })
+        })
+        .collect();
+    let mut answers = Vec::with_capacity(running.len());
+    for task in running {
+        answers.push(ended(task).await);
+    }
+    answers
+}
+
+/// Starts a task of a case.
+#[expect(clippy::disallowed_methods, reason = "a case runs on a runtime of its own, as its own host")]
+pub(super) fn start<F>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(task)
+}
+
+/// What came of a task; when it has panicked, so does the case.
+pub(super) async fn ended<T>(task: tokio::task::JoinHandle<T>) -> T {
+    task.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => panic!("a task of the case was lost: {error}"),
+    })
+}
+
+/// The store as tasks take it along.
+pub(super) type Handle = Arc<dyn Store>;

@@ -1,0 +1,90 @@
+//! A store under test, with the harness's types erased: the cases are compiled once, whatever they are run on.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    changeset::Changeset,
+    ports::Store,
+    testing::conformance::{HeldCommit, StoreCapability, StoreHarness, StoreSubject},
+};
+
+/// A store under test.
+pub(super) struct Subject {
+    erased: Box<dyn Erased>,
+    capabilities: Vec<StoreCapability>,
+}
+
+impl Subject {
+    pub(super) async fn of(harness: &impl StoreHarness) -> Self {
+        Self { erased: Box::new(harness.fresh().await), capabilities: harness.capabilities().to_vec() }
+    }
+
+    pub(super) fn can(&self, capability: StoreCapability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        self.erased.store()
+    }
+
+    /// Another handle; the case needs `Handles`.
+    pub(super) async fn another_handle(&self) -> Arc<dyn Store> {
+        let handle = self.erased.another_handle().await;
+        handle.expect("the harness states that there can be several handles, and gives none")
+    }
+
+    /// The store, closed and opened; the case needs `Durability` and has dropped its handles.
+    pub(super) async fn reopen(&mut self) -> Arc<dyn Store> {
+        let handle = self.erased.reopen().await;
+        handle.expect("the harness states that the store is durable, and does not reopen it")
+    }
+
+    /// A commit held open; the case needs `HeldCommits`.
+    pub(super) async fn hold(&self, changeset: Changeset) -> HeldCommit {
+        let held = self.erased.hold(changeset).await;
+        held.expect("the harness states that it can hold a commit open, and does not")
+    }
+
+    /// Whether the harness does what needs this capability, whatever it states.
+    pub(super) async fn offers(&mut self, capability: StoreCapability, changeset: Changeset) -> bool {
+        match capability {
+            StoreCapability::Handles => self.erased.another_handle().await.is_some(),
+            StoreCapability::Durability => self.erased.reopen().await.is_some(),
+            StoreCapability::HeldCommits => self.erased.hold(changeset).await.is_some(),
+            StoreCapability::Apps
+            | StoreCapability::Versions
+            | StoreCapability::Deployments
+            | StoreCapability::Accounts
+            | StoreCapability::Audit => self.can(capability),
+        }
+    }
+}
+
+#[async_trait]
+trait Erased: Send + Sync {
+    fn store(&self) -> Arc<dyn Store>;
+    async fn another_handle(&self) -> Option<Arc<dyn Store>>;
+    async fn reopen(&mut self) -> Option<Arc<dyn Store>>;
+    async fn hold(&self, changeset: Changeset) -> Option<HeldCommit>;
+}
+
+#[async_trait]
+impl<S: StoreSubject> Erased for S {
+    fn store(&self) -> Arc<dyn Store> {
+        StoreSubject::store(self)
+    }
+
+    async fn another_handle(&self) -> Option<Arc<dyn Store>> {
+        StoreSubject::another_handle(self).await
+    }
+
+    async fn reopen(&mut self) -> Option<Arc<dyn Store>> {
+        StoreSubject::reopen(self).await
+    }
+
+    async fn hold(&self, changeset: Changeset) -> Option<HeldCommit> {
+        StoreSubject::hold(self, changeset).await
+    }
+}

@@ -1,0 +1,66 @@
+//! What a store must refuse when it can't do something.
+
+use crate::{
+    changeset::{Change, Changeset},
+    domain::AuditIndex,
+    ports::{AppFilter, AuditFilter, DeploymentFilter, Sequence, Store, StoreError, VersionFilter},
+    testing::{
+        conformance::{StoreCapability, must::Must},
+        fixtures::{account, app, app_id, deployment, deployment_id, entry, of, username, version, version_id},
+    },
+};
+
+use super::subject::Subject;
+
+/// Checks that the store refuses what it can't do, and that the harness does not offer it either.
+pub(super) async fn refuses(lacking: StoreCapability, mut subject: Subject) {
+    let changeset = of(Change::login_failed(&username("ada")));
+    let offered = subject.offers(lacking, changeset.clone()).await;
+    assert!(!offered, "the harness offers {lacking}, and does not state it");
+    let store = subject.store();
+    let store = store.as_ref();
+    match lacking {
+        StoreCapability::Apps => {
+            commit_is_refused(store, of(Change::app_created(&app(1, "a")))).await;
+            is_refused("read an app", store.app(app_id(1)).await);
+            is_refused("list apps", store.apps(&AppFilter::default(), None, 10).await);
+            is_refused("take ids of apps", store.allocate(Sequence::Apps, 1).await);
+        }
+        StoreCapability::Versions => {
+            commit_is_refused(store, of(Change::version_created(&version(1, 1, "v1")))).await;
+            is_refused("read a version", store.version(version_id(1)).await);
+            is_refused("list versions", store.versions(&VersionFilter::default(), None, 10).await);
+            is_refused("take ids of versions", store.allocate(Sequence::Versions, 1).await);
+        }
+        StoreCapability::Deployments => {
+            commit_is_refused(store, of(Change::deployment_created(&deployment(1, 1, 1)))).await;
+            is_refused("read a deployment", store.deployment(deployment_id(1)).await);
+            is_refused("list deployments", store.deployments(&DeploymentFilter::default(), None, 10).await);
+            is_refused("take ids of deployments", store.allocate(Sequence::Deployments, 1).await);
+            is_refused("tell what runs where", store.running(app_id(1), None, 10).await);
+        }
+        StoreCapability::Accounts => {
+            commit_is_refused(store, of(Change::user_created(&account("ada")))).await;
+            is_refused("read an account", store.user(&username("ada")).await);
+            is_refused("list accounts", store.users(None, 10).await);
+        }
+        StoreCapability::Audit => {
+            commit_is_refused(store, changeset.recording(entry("x"))).await;
+            is_refused("read an audit entry", store.audit_entry(AuditIndex::FIRST).await);
+            is_refused("list audit entries", store.audit_entries(&AuditFilter::default(), None, 10).await);
+        }
+        StoreCapability::Durability | StoreCapability::Handles | StoreCapability::HeldCommits => {}
+    }
+}
+
+async fn commit_is_refused(store: &dyn Store, changeset: Changeset) {
+    let id = changeset.id();
+    is_refused("commit it", store.commit(changeset).await);
+    assert_eq!(store.receipt(id).await.must("read a receipt"), None, "what is refused is not committed");
+}
+
+#[track_caller]
+fn is_refused<T>(what: &str, answer: Result<T, StoreError>) {
+    let error = answer.must_fail(&format!("{what}, which the store can't by the harness's statement"));
+    assert!(matches!(error, StoreError::Unsupported(_)), "to {what} must be Unsupported, and is: {error}");
+}
