@@ -18,6 +18,8 @@
 //! All of them, when what they are given breaks the rules of the domain.
 #![expect(clippy::missing_panics_doc, reason = "said once, for the whole module")]
 
+use std::sync::Arc;
+
 use crate::{
     changeset::{
         Change, Changeset, Checkpoint, ConsumerName, DeadLetter, IdempotencyKey, IdempotencyRecord, IdempotencyScope,
@@ -25,8 +27,8 @@ use crate::{
     },
     domain::{
         Actor, App, AppId, AppName, Changelog, ChangesetId, Deployment, DeploymentId, DeploymentStatus, Description,
-        EnvironmentName, EventId, Labels, LogId, NewAuditEntry, PasswordHash, Position, Revision, Role, Tag, Timestamp,
-        User, UserRecord, Username, Version, VersionId,
+        EnvironmentName, Event, EventData, EventId, Labels, LogId, LoginFailed, NewAuditEntry, NewEvent, PasswordHash,
+        Position, Revision, Role, Subject, Tag, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     policy::Action,
     ports::{Ids, SystemIds},
@@ -130,6 +132,14 @@ pub fn stamp(micros: i64) -> Stamp {
 /// The id of an event, another one each time.
 pub fn event_id() -> EventId {
     EventId::new(SystemIds.uuid_v7())
+}
+
+/// An event of `log`, another one each time: someone could not log in as `ada`.
+pub fn event(log: LogId, position: u64) -> Arc<Event> {
+    let Stamp { changeset, at, actor, trace } = stamp(0);
+    let data = EventData::LoginFailed(LoginFailed { user: username("ada") });
+    let event = NewEvent { id: event_id(), subject: Subject::User(username("ada")), data, time: at, actor, trace };
+    Arc::new(Event { log, position: Position::new(position), changeset, event })
 }
 
 /// A changeset of one change.

@@ -1,38 +1,119 @@
-//! How a case is run: on a thread and a runtime of its own, until a deadline.
+//! What a case is, and how it is run: on a thread and a runtime of its own, until a deadline.
 
-use std::{any::Any, panic::resume_unwind, thread, time::Duration};
+use std::{any::Any, fmt, panic::resume_unwind, thread, time::Duration};
 
+use futures_util::future::BoxFuture;
 use tokio::{runtime::Builder, time::timeout};
 
-use super::Verdict;
+use super::{Report, Verdict};
 
 /// Long enough for a slow machine with a database; a case that is not done by then waits for what will not come.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// What a case that panicked left.
-pub(super) struct Panic(Box<dyn Any + Send>);
+/// What an adapter of a port can do: [`StoreCapability`](super::StoreCapability), [`BusCapability`](super::BusCapability).
+pub trait Capability: Copy + fmt::Debug + fmt::Display + Send + Sync + 'static {
+    /// What the cases get at the adapter by.
+    #[doc(hidden)]
+    type Subject: Send + 'static;
 
-impl Panic {
-    pub(super) fn resume(self) -> ! {
-        resume_unwind(self.0)
+    /// Whether `subject` can do it, by the harness's statement.
+    #[doc(hidden)]
+    fn is_stated(self, subject: &Self::Subject) -> bool;
+
+    /// Checks that `subject`, which can't do it, refuses to.
+    #[doc(hidden)]
+    fn refused(self, subject: Self::Subject) -> BoxFuture<'static, ()>;
+}
+
+/// Something that every adapter of a port must do.
+pub struct Case<C: Capability> {
+    pub(super) group: &'static str,
+    pub(super) name: &'static str,
+    pub(super) needs: &'static [C],
+    pub(super) run: fn(C::Subject) -> BoxFuture<'static, ()>,
+}
+
+impl<C: Capability> Case<C> {
+    /// What it is about.
+    pub fn group(&self) -> &'static str {
+        self.group
     }
 
-    pub(super) fn message(&self) -> String {
-        let text =
-            self.0.downcast_ref::<String>().map(String::as_str).or_else(|| self.0.downcast_ref::<&str>().copied());
-        text.unwrap_or("it panicked").to_owned()
+    /// What must hold.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What an adapter must be able to do for it to make sense. If it can't, the case checks that it says so.
+    pub fn needs(&self) -> &'static [C] {
+        self.needs
+    }
+
+    async fn verdict(&self, subject: C::Subject) -> Verdict {
+        match self.needs.iter().find(|needed| !needed.is_stated(&subject)) {
+            None => {
+                (self.run)(subject).await;
+                Verdict::Passed
+            }
+            Some(lacking) => {
+                lacking.refused(subject).await;
+                Verdict::Unsupported(lacking.to_string())
+            }
+        }
+    }
+
+    /// Runs it to its end, on a thread of its own so that it may be called from within another runtime, too.
+    fn run(&self, subject: impl Future<Output = C::Subject> + Send) -> Result<Verdict, Panic> {
+        thread::scope(|scope| {
+            let body = || {
+                let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build();
+                let case = async { timeout(DEADLINE, async { self.verdict(subject.await).await }).await };
+                let in_time = runtime.expect("a tokio runtime").block_on(case);
+                in_time.unwrap_or_else(|_| panic!("it is not done after {} s", DEADLINE.as_secs()))
+            };
+            let running =
+                thread::Builder::new().name(self.name.to_owned()).spawn_scoped(scope, body).expect("a thread");
+            running.join()
+        })
     }
 }
 
-/// Runs `case` to its end. A thread of its own, so that it may be called from within another runtime, too.
-pub(super) fn run(name: &str, case: impl Future<Output = Verdict> + Send) -> Result<Verdict, Panic> {
-    thread::scope(|scope| {
-        let body = || {
-            let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a tokio runtime");
-            let in_time = runtime.block_on(async { timeout(DEADLINE, case).await });
-            in_time.unwrap_or_else(|_| panic!("it is not done after {} s", DEADLINE.as_secs()))
-        };
-        let running = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body).expect("a thread");
-        running.join().map_err(Panic)
-    })
+impl<C: Capability> fmt::Debug for Case<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).field("needs", &self.needs).finish_non_exhaustive()
+    }
+}
+
+/// What a case that panicked left.
+type Panic = Box<dyn Any + Send>;
+
+fn message(panic: &Panic) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it panicked").to_owned()
+}
+
+/// Runs the case of that name, and panics as it does.
+pub(super) fn check<C, F>(cases: &[Case<C>], name: &str, fresh: F)
+where
+    C: Capability,
+    F: Future<Output = C::Subject> + Send,
+{
+    let found = cases.iter().find(|case| case.name == name);
+    let found = found.unwrap_or_else(|| panic!("there is no case named {name}"));
+    if let Err(panic) = found.run(fresh) {
+        resume_unwind(panic);
+    }
+}
+
+/// Runs all cases, one after the other, whatever comes of them.
+pub(super) fn run_all<C, F>(cases: &[Case<C>], fresh: impl Fn() -> F) -> Report
+where
+    C: Capability,
+    F: Future<Output = C::Subject> + Send,
+{
+    let rows = cases.iter().map(|case| {
+        let verdict = case.run(fresh()).unwrap_or_else(|panic| Verdict::Failed(message(&panic)));
+        (case.name, verdict)
+    });
+    Report { rows: rows.collect() }
 }

@@ -39,11 +39,16 @@
 //!
 //! makes one `#[test]` of each case. [`store::run_all`] runs the same cases and gives a [`Report`].
 
+pub mod bus;
 mod case;
-mod harness;
+mod expand;
+
 mod must;
 mod report;
 pub mod store;
+mod tasks;
 
-pub use harness::{HeldCommit, StoreCapability, StoreHarness, StoreSubject};
+pub use bus::{BusCapability, BusHarness, BusSubject};
+pub use case::{Capability, Case};
 pub use report::{Report, Verdict};
+pub use store::{HeldCommit, StoreCapability, StoreHarness, StoreSubject};

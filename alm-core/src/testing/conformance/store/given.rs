@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+pub(super) use crate::testing::conformance::tasks::{at_once, ended, start};
+
 use crate::{
     changeset::{Change, Changeset, Guard},
     domain::{AppName, DeploymentStatus, LogId, PasswordHash, Revision},
@@ -142,47 +144,6 @@ pub(super) fn changeset(log: LogId, parts: &[Part], from: u64) -> Changeset {
         Part::Letter => changeset.burying(letter(log, from + 1, "reason")),
         Part::Remember(key) => changeset.remembering(answer(key, "outcome", 0, 100)),
         Part::Guard(guard) => changeset.guarded(guard),
-    })
-}
-
-/// Starts all of `tasks` at the same moment, each on a task of its own; gives what came of them.
-pub(super) async fn at_once<F>(tasks: impl IntoIterator<Item = F>) -> Vec<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let tasks: Vec<_> = tasks.into_iter().collect();
-    let barrier = Arc::new(tokio::sync::Barrier::new(tasks.len()));
-    let running: Vec<_> = tasks
-        .into_iter()
-        .map(|task| {
-            let barrier = barrier.clone();
-            start(async move {
-                barrier.wait().await;
-                task.await
-            })
-        })
-        .collect();
-    let mut answers = Vec::with_capacity(running.len());
-    for task in running {
-        answers.push(ended(task).await);
-    }
-    answers
-}
-
-/// Starts a task of a case.
-#[expect(clippy::disallowed_methods, reason = "a case runs on a runtime of its own, as its own host")]
-pub(super) fn start<F>(task: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    tokio::spawn(task)
-}
-
-/// What came of a task; when it has panicked, so does the case.
-pub(super) async fn ended<T>(task: tokio::task::JoinHandle<T>) -> T {
-    task.await.unwrap_or_else(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(error) => panic!("a task of the case was lost: {error}"),
     })
 }
 

@@ -60,41 +60,8 @@ macro_rules! __store_cases {
 #[macro_export]
 macro_rules! store_conformance {
     ($harness:expr $(,)?) => {
-        $crate::__store_cases! { __store_tests $harness }
+        $crate::__store_cases! { __conformance_tests store $harness }
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __store_tests {
-    ([$harness:expr] $($group:ident::$name:ident [$($needs:ident)*],)+) => {
-        $(
-            #[test]
-            fn $name() {
-                $crate::testing::conformance::store::check(&$harness, stringify!($name));
-            }
-        )+
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __store_table {
-    ([] $($group:ident::$name:ident [$($needs:ident)*],)+) => {
-        /// Every case, in the order in which [`run_all`](super::run_all) runs them.
-        ///
-        /// | about | what must hold | needs |
-        /// |---|---|---|
-        $(#[doc = concat!("| ", stringify!($group), " | `", stringify!($name), "` | ", $(stringify!($needs), " ",)* "|")])+
-        pub static CASES: &[Case] = &[
-            $(Case {
-                group: stringify!($group),
-                name: stringify!($name),
-                needs: &[$(StoreCapability::$needs),*],
-                run: |subject| Box::pin(super::$group::$name(subject)),
-            },)+
-        ];
-    };
-}
-
-crate::__store_cases! { __store_table }
+crate::__store_cases! { __conformance_table StoreCapability }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
     changeset::Changeset,
     ports::Store,
-    testing::conformance::{HeldCommit, StoreCapability, StoreHarness, StoreSubject},
+    testing::conformance::{Capability, HeldCommit, StoreCapability, StoreHarness, StoreSubject},
 };
 
+use super::unsupported::refuses;
+
 /// A store under test.
-pub(super) struct Subject {
+pub struct Subject {
     erased: Box<dyn Erased>,
     capabilities: Vec<StoreCapability>,
 }
@@ -59,6 +62,18 @@ impl Subject {
             | StoreCapability::Accounts
             | StoreCapability::Audit => self.can(capability),
         }
+    }
+}
+
+impl Capability for StoreCapability {
+    type Subject = Subject;
+
+    fn is_stated(self, subject: &Subject) -> bool {
+        subject.can(self)
+    }
+
+    fn refused(self, subject: Subject) -> BoxFuture<'static, ()> {
+        refuses(self, subject).boxed()
     }
 }
 

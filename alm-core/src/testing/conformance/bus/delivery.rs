@@ -1,0 +1,248 @@
+//! Delivery: again until it is acknowledged, to each consumer, shared by its subscriptions.
+
+use std::task::Poll;
+
+use futures_util::{FutureExt, future::poll_fn};
+use tokio::time::timeout;
+
+use crate::{
+    ports::Message,
+    testing::conformance::{
+        must::Must,
+        tasks::{ended, start},
+    },
+};
+
+use super::{
+    given::{COMES_WITHIN, a_log, ack, event_of, events, ids_of, next, publish, subscribe, take, take_until},
+    subject::Subject,
+};
+
+pub(super) async fn every_consumer_gets_every_event(subject: Subject) {
+    let bus = subject.bus();
+    let mut one = subscribe(bus.as_ref(), "one").await;
+    let mut other = subscribe(bus.as_ref(), "other").await;
+    let published = events(a_log(), 1, 10);
+    publish(bus.as_ref(), &published).await;
+    assert_eq!(take(one.as_mut(), 10).await, published);
+    assert_eq!(take(other.as_mut(), 10).await, published);
+}
+
+pub(super) async fn the_subscriptions_of_one_consumer_share(subject: Subject) {
+    // given
+    let bus = subject.bus();
+    let mut one = subscribe(bus.as_ref(), "reader").await;
+    let mut other = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 40);
+    publish(bus.as_ref(), &published).await;
+
+    // when one takes some, and the other the rest
+    let mut taken = ids_of(&take(one.as_mut(), 15).await);
+    taken.extend(ids_of(&take(other.as_mut(), 25).await));
+
+    // then together they have each once, and there is no more
+    let mut expected = ids_of(&published);
+    taken.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(taken, expected);
+    let last = events(a_log(), 1, 1);
+    publish(bus.as_ref(), &last).await;
+    let (one, other) = (one.next(5).boxed(), other.next(5).boxed());
+    let first = timeout(COMES_WITHIN, futures_util::future::select(one, other)).await;
+    let (deliveries, _) = first.unwrap_or_else(|_| panic!("nothing comes")).factor_first();
+    let deliveries = deliveries.must("wait for deliveries");
+    assert_eq!(deliveries.iter().map(event_of).collect::<Vec<_>>(), last);
+}
+
+pub(super) async fn no_more_come_at_once_than_were_asked_for(subject: Subject) {
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 12);
+    publish(bus.as_ref(), &published).await;
+    let mut taken = Vec::new();
+    for limit in [1, 2, 1, 3] {
+        let deliveries = next(subscription.as_mut(), limit).await;
+        ack(subscription.as_mut(), &deliveries).await;
+        taken.extend(deliveries.iter().map(event_of));
+    }
+    taken.extend(take(subscription.as_mut(), 12 - taken.len()).await);
+    assert_eq!(taken, published, "what was not asked for yet is not lost");
+}
+
+pub(super) async fn whoever_waits_is_woken_by_what_is_published(subject: Subject) {
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let waiting = start(async move { take(subscription.as_mut(), 1).await });
+    tokio::task::yield_now().await;
+    let published = events(a_log(), 1, 1);
+    publish(bus.as_ref(), &published).await;
+    assert_eq!(ended(waiting).await, published);
+}
+
+pub(super) async fn what_is_not_acknowledged_comes_again(subject: Subject) {
+    // given deliveries that no one acknowledges
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 3);
+    publish(bus.as_ref(), &published).await;
+    let mut first = Vec::new();
+    while first.len() < 3 {
+        first.extend(next(subscription.as_mut(), 3).await.iter().map(event_of));
+    }
+
+    for _ in 0..2 {
+        // when
+        subject.expire_deliveries().await;
+
+        // then they come again, as often as it takes
+        let mut again = Vec::new();
+        while again.len() < 3 {
+            again.extend(next(subscription.as_mut(), 3).await.iter().map(|delivery| event_of(delivery).id));
+        }
+        again.sort_unstable();
+        assert_eq!(again, ids_of(&published));
+    }
+}
+
+pub(super) async fn what_is_acknowledged_does_not_come_again(subject: Subject) {
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let log = a_log();
+    publish(bus.as_ref(), &events(log, 1, 5)).await;
+    take(subscription.as_mut(), 5).await;
+
+    subject.expire_deliveries().await;
+    let later = events(log, 6, 6);
+    publish(bus.as_ref(), &later).await;
+
+    assert_eq!(take_until(subscription.as_mut(), later[0].id).await, later);
+}
+
+pub(super) async fn each_delivery_is_acknowledged_by_itself(subject: Subject) {
+    // given
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 3);
+    publish(bus.as_ref(), &published).await;
+    let mut deliveries = Vec::new();
+    while deliveries.len() < 3 {
+        deliveries.extend(next(subscription.as_mut(), 3).await);
+    }
+
+    // when only the one in the middle is acknowledged
+    let middle = deliveries.iter().filter(|delivery| event_of(delivery).id == published[1].id).cloned();
+    ack(subscription.as_mut(), &middle.collect::<Vec<_>>()).await;
+    subject.expire_deliveries().await;
+
+    // then the others come again, and it does not
+    let mut again = Vec::new();
+    while again.len() < 2 {
+        let deliveries = next(subscription.as_mut(), 3).await;
+        ack(subscription.as_mut(), &deliveries).await;
+        again.extend(deliveries.iter().map(|delivery| event_of(delivery).id));
+    }
+    again.sort_unstable();
+    assert_eq!(again, [published[0].id, published[2].id]);
+}
+
+pub(super) async fn what_a_subscription_leaves_goes_to_the_next_of_its_name(subject: Subject) {
+    let bus = subject.bus();
+    let published = events(a_log(), 1, 4);
+    publish(bus.as_ref(), &published).await;
+    let mut first = subscribe(bus.as_ref(), "reader").await;
+    next(first.as_mut(), 4).await;
+    drop(first);
+
+    subject.expire_deliveries().await;
+    let mut second = subscribe(bus.as_ref(), "reader").await;
+
+    let mut taken = ids_of(&take(second.as_mut(), 4).await);
+    taken.sort_unstable();
+    assert_eq!(taken, ids_of(&published));
+}
+
+pub(super) async fn a_consumer_goes_on_where_it_has_acknowledged(subject: Subject) {
+    let bus = subject.bus();
+    let published = events(a_log(), 1, 9);
+    publish(bus.as_ref(), &published[..6]).await;
+    let mut taken = Vec::new();
+    for count in [1, 2, 3] {
+        let mut subscription = subscribe(bus.as_ref(), "reader").await;
+        taken.extend(take(subscription.as_mut(), count).await);
+    }
+    publish(bus.as_ref(), &published[6..]).await;
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    taken.extend(take_until(subscription.as_mut(), published[8].id).await);
+    assert_eq!(ids_of(&taken), ids_of(&published));
+}
+
+pub(super) async fn a_wait_that_is_dropped_loses_nothing(subject: Subject) {
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let log = a_log();
+    let mut taken = Vec::new();
+    for position in 1..=20 {
+        // when a wait is dropped at the first place at which it waits, before or after something is published
+        let published = events(log, position, position);
+        if position % 2 == 0 {
+            publish(bus.as_ref(), &published).await;
+        }
+        let dropped = {
+            let mut wait = subscription.next(4);
+            poll_fn(|cx| match wait.poll_unpin(cx) {
+                Poll::Ready(deliveries) => Poll::Ready(Some(deliveries)),
+                Poll::Pending => Poll::Ready(None),
+            })
+            .await
+        };
+        if position % 2 == 1 {
+            publish(bus.as_ref(), &published).await;
+        }
+
+        // then what it would have given comes again
+        if let Some(deliveries) = dropped {
+            let deliveries = deliveries.must("wait for deliveries");
+            ack(subscription.as_mut(), &deliveries).await;
+            taken.extend(deliveries.iter().map(|delivery| event_of(delivery).id));
+        } else {
+            subject.expire_deliveries().await;
+            taken.extend(ids_of(&take_until(subscription.as_mut(), published[0].id).await));
+        }
+    }
+    taken.dedup();
+    assert_eq!(taken.len(), 20, "each event came");
+}
+
+pub(super) async fn what_can_not_be_read_is_told_and_can_be_acknowledged(subject: Subject) {
+    // given
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 2);
+    publish(bus.as_ref(), &published[..1]).await;
+    subject.inject(b"{\"specversion\":\"1.0\",\"type\":\"Nonsense\"} \xff").await;
+    publish(bus.as_ref(), &published[1..]).await;
+
+    // when
+    let mut messages = Vec::new();
+    while messages.len() < 3 {
+        let deliveries = next(subscription.as_mut(), 3).await;
+        ack(subscription.as_mut(), &deliveries).await;
+        messages.extend(deliveries.into_iter().map(|delivery| delivery.message));
+    }
+
+    // then it stands between the others as it came
+    let unreadable: Vec<_> = messages
+        .iter()
+        .filter_map(|message| match message {
+            Message::Unreadable { payload, reason } => Some((payload.as_slice(), reason.is_empty())),
+            Message::Event(_) => None,
+        })
+        .collect();
+    assert_eq!(unreadable, [(b"{\"specversion\":\"1.0\",\"type\":\"Nonsense\"} \xff".as_slice(), false)]);
+
+    // and does not come again once it is acknowledged
+    subject.expire_deliveries().await;
+    let later = events(a_log(), 1, 1);
+    publish(bus.as_ref(), &later).await;
+    assert_eq!(take_until(subscription.as_mut(), later[0].id).await, later);
+}
