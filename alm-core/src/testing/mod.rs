@@ -3,6 +3,10 @@
 //! Depend on alm-core from `[dev-dependencies]` with the features that you need; nothing here is part of a release build.
 
 mod clock;
+mod faults;
 pub mod fixtures;
+mod memory_bus;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
+pub use faults::{Call, Fault, Faulty, FaultyBus, Gate, Operation, Plan, Script, Seeded, Switch};
+pub use memory_bus::MemoryBus;
