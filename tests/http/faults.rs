@@ -1,27 +1,26 @@
-use std::sync::Arc;
-
 use alm_core::{
     domain::{Password, PasswordHash},
     ports::{PasswordError, PasswordHasher},
+    testing::Switch,
 };
 use async_trait::async_trait;
 use serde_json::json;
 
-use crate::support::{Answer, Fate, Given, INTERNALS, PASSWORD, ScriptedStore, Server, Setup, each};
+use crate::support::{Answer, Fate, Given, INTERNALS, PASSWORD, Server, Setup, a_faulty_store, each};
 
-async fn over_a_store() -> (Server, Arc<ScriptedStore>) {
-    let store = ScriptedStore::new();
-    let server = Setup::default().store(store.clone()).start().await;
+async fn over_a_store() -> (Server, Switch) {
+    let (store, faults) = a_faulty_store();
+    let server = Setup::default().store(store).start().await;
     server.admin().app("billing").await;
     server.admin().account("bob", "user").await;
     server.settled().await;
-    (server, store)
+    (server, faults)
 }
 
 /// The answer tells nothing of what is behind the server.
 fn discreet(answer: Answer) -> Answer {
     let text = answer.text();
-    for internal in [INTERNALS, "scripted", "relation", "db.internal", "Overloaded", "panicked", "tests/", ".rs"] {
+    for internal in [INTERNALS, "faulty", "relation", "db.internal", "Overloaded", "panicked", "tests/", ".rs"] {
         assert!(!text.contains(internal), "{answer}");
     }
     answer
@@ -29,9 +28,9 @@ fn discreet(answer: Answer) -> Answer {
 
 #[tokio::test]
 async fn a_store_that_refuses_is_503_and_nothing_was_changed() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let root = server.admin();
-    store.now(Fate::RefusesCommits);
+    faults.set(Fate::RefusesCommits);
     let answers = [
         root.post("/apps", &json!({"name": "new"})).await,
         root.put("/apps/1", &json!({"name": "new"})).await,
@@ -47,7 +46,7 @@ async fn a_store_that_refuses_is_503_and_nothing_was_changed() {
         assert_eq!(answer.header("retry-after"), Some("7"));
         assert_eq!(discreet(answer).problem(503, "unavailable")["outcome"], "not_applied");
     }
-    store.now(Fate::Works);
+    faults.off();
     server.settled().await;
     assert_eq!(server.story().await, ["AppCreated apps/1", "UserCreated users/bob"]);
     root.post("/apps", &json!({"name": "new"})).await.is(201);
@@ -55,12 +54,12 @@ async fn a_store_that_refuses_is_503_and_nothing_was_changed() {
 
 #[tokio::test]
 async fn an_answer_of_the_store_that_is_lost_is_503_and_the_outcome_is_unknown() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let root = server.admin();
-    store.now(Fate::LosesAnswers);
+    faults.set(Fate::LosesAnswers);
     let lost = root.post("/apps", &json!({"name": "new"})).key("key").await;
     assert_eq!(discreet(lost).problem(503, "unavailable")["outcome"], "unknown");
-    store.now(Fate::Works);
+    faults.off();
     // With its key the request can be sent again without harm.
     let again = root.post("/apps", &json!({"name": "new"})).key("key").await.is(201);
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
@@ -69,41 +68,41 @@ async fn an_answer_of_the_store_that_is_lost_is_503_and_the_outcome_is_unknown()
 
 #[tokio::test]
 async fn a_read_that_fails_is_503_and_data_that_cannot_be_are_500() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let ada = server.user();
-    store.now(Fate::FailsReads);
+    faults.set(Fate::FailsReads);
     let failed = discreet(ada.get("/apps/1").await);
     assert_eq!(failed.header("retry-after"), Some("1"));
     assert_eq!(failed.problem(503, "unavailable")["outcome"], "not_applied");
-    store.now(Fate::IsCorrupt);
+    faults.set(Fate::IsCorrupt);
     discreet(ada.get("/apps/1").await).problem(500, "internal");
-    store.now(Fate::Works);
+    faults.off();
     ada.get("/apps/1").await.is(200);
 }
 
 #[tokio::test]
 async fn a_login_on_a_store_that_fails_is_503_and_not_a_wrong_password() {
-    let (server, store) = over_a_store().await;
-    store.now(Fate::FailsReads);
+    let (server, faults) = over_a_store().await;
+    faults.set(Fate::FailsReads);
     let login = json!({"username": "bob", "password": PASSWORD});
     discreet(server.anyone().post("/login", &login).await).problem(503, "unavailable");
 }
 
 #[tokio::test]
 async fn a_refusal_that_cannot_be_put_on_record_is_503() {
-    let (server, store) = over_a_store().await;
-    store.now(Fate::RefusesCommits);
+    let (server, faults) = over_a_store().await;
+    faults.set(Fate::RefusesCommits);
     discreet(server.user().delete("/apps/1").await).problem(503, "unavailable");
-    store.now(Fate::Works);
+    faults.off();
     server.user().delete("/apps/1").await.problem(403, "forbidden");
 }
 
 #[tokio::test]
 async fn every_operation_on_a_store_that_is_gone_is_503() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let root = server.admin();
     let document = root.document().await;
-    store.now(Fate::IsGone);
+    faults.set(Fate::IsGone);
     for operation in document.operations().filter(|o| !["healthz", "metrics", "readyz"].contains(&o.id)) {
         let path = operation.path.replace("{id}", "1").replace("{index}", "1").replace("{username}", "bob");
         let body = match operation.id {
@@ -121,44 +120,44 @@ async fn every_operation_on_a_store_that_is_gone_is_503() {
         let answer = discreet(if has_body { call.json(&body).await } else { call.await });
         assert_eq!(answer.problem(503, "unavailable")["outcome"], "not_applied", "{}", operation.id);
     }
-    store.now(Fate::Works);
+    faults.off();
     root.get("/apps/1").await.is(200);
 }
 
 #[tokio::test]
 async fn a_panic_is_a_problem_and_the_server_goes_on() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let ada = server.user();
-    store.now(Fate::Panics);
+    faults.set(Fate::Panics);
     for _ in 0..3 {
         let answer = discreet(ada.get("/apps/1").header("x-request-id", "mine").await);
         assert_eq!(answer.header("x-request-id"), Some("mine"));
         answer.problem(500, "internal");
     }
     discreet(ada.put("/apps/1", &json!({"name": "new"})).await).problem(500, "internal");
-    store.now(Fate::Works);
+    faults.off();
     ada.put("/apps/1", &json!({"name": "new"})).await.is(200);
 }
 
 #[tokio::test]
 async fn a_key_is_free_again_after_a_panic() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let ada = server.user();
     let app = json!({"name": "new"});
-    store.now(Fate::PanicsAtCommit);
+    faults.set(Fate::PanicsAtCommit);
     discreet(ada.post("/apps", &app).key("key").await).problem(500, "internal");
-    store.now(Fate::Works);
+    faults.off();
     ada.post("/apps", &app).key("key").await.is(201);
 }
 
 #[tokio::test]
 async fn consumers_wait_faults_out_and_miss_nothing() {
-    let (server, store) = over_a_store().await;
+    let (server, faults) = over_a_store().await;
     let root = server.admin();
     root.version(1, "v1").await;
-    store.now(Fate::LosesAnswers);
+    faults.set(Fate::LosesAnswers);
     root.delete("/apps/1").await.problem(503, "unavailable");
-    store.now(Fate::Works);
+    faults.off();
     server.settled().await;
     let told = server.story().await;
     assert_eq!(told[3..], ["AppDeleted apps/1", "VersionDeleted versions/1"]);

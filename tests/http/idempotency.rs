@@ -1,7 +1,10 @@
-use alm_core::domain::Role;
+use alm_core::{
+    domain::Role,
+    testing::{Fault, Gate, Operation, Script},
+};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Given, PASSWORD, ScriptedStore, Server, Setup, each};
+use crate::support::{Answer, Client, Given, PASSWORD, Server, Setup, a_faulty_store, each};
 
 /// Every route that takes a key: a body, and another one.
 const ROUTES: [&str; 4] = ["/apps", "/versions", "/deployments", "/users"];
@@ -197,11 +200,12 @@ async fn of_twenty_uses_of_one_key_at_once_one_has_an_effect() {
 
 #[tokio::test]
 async fn a_key_whose_first_request_still_runs_is_409() {
-    let store = ScriptedStore::new();
-    let server = Setup::default().store(store.clone()).start().await;
+    let (store, faults) = a_faulty_store();
+    let server = Setup::default().store(store).start().await;
     let ada = server.user();
     let body = json!({"name": "billing"});
-    let closed = store.gate.write().await;
+    let gate = Gate::closed();
+    faults.set(Script::on(Operation::Commit, [Fault::Hold(gate.clone())]));
     let first = tokio::spawn(ada.post("/apps", &body).key("key").into_future());
     // The first of the two that comes waits for the gate, the other is refused.
     let second = tokio::spawn(ada.post("/apps", &body).key("key").into_future());
@@ -211,7 +215,7 @@ async fn a_key_whose_first_request_still_runs_is_409() {
     };
     assert!(refused.header("retry-after").is_some());
     refused.problem(409, "idempotency-key-in-progress");
-    drop(closed);
+    gate.open();
     let done = waiting.await.unwrap().is(201);
     assert_eq!(ada.post("/apps", &body).key("key").await.is(201).body, done.body);
     assert_eq!(each(&ada.get("/apps").await.ok(200), "name"), ["billing"]);

@@ -1,6 +1,6 @@
 use alm_http::Readiness;
 
-use crate::support::{Fate, Given, ScriptedStore, Server, Setup, each, eventually};
+use crate::support::{Fate, Given, Server, Setup, a_faulty_store, each, eventually};
 
 #[tokio::test]
 async fn the_state_of_the_process_is_for_anyone() {
@@ -28,15 +28,15 @@ async fn readiness_names_each_dependency_and_how_far_consumers_are() {
 
 #[tokio::test]
 async fn without_its_store_a_server_lives_but_is_not_ready() {
-    let store = ScriptedStore::new();
-    let server = Setup::default().store(store.clone()).start().await;
+    let (store, faults) = a_faulty_store();
+    let server = Setup::default().store(store).start().await;
     let anyone = server.anyone();
-    store.now(Fate::IsGone);
+    faults.set(Fate::IsGone);
     anyone.get("/healthz").await.is(200);
     let problem = anyone.get("/readyz").await.problem(503, "not-ready");
     assert_eq!(problem["dependencies"][0]["name"], "store");
     assert_eq!(problem["dependencies"][0]["status"], "down");
-    store.now(Fate::Works);
+    faults.off();
     eventually("the server is ready again", async || (anyone.get("/readyz").await.status == 200).then_some(())).await;
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use alm_core::{
     Alm,
-    changeset::{Change, ConsumerName},
+    changeset::{Change, Changeset, ConsumerName},
     domain::{
         Actor, App, AppId, AppUpdate, DeploymentStatus, Description, Event, EventData, EventType, NewUser, Password,
         Position, Role, TraceParent, Username, VersionId, VersionUpdate,
@@ -18,6 +18,7 @@ use alm_core::{
     ports::{AppFilter, DeploymentFilter, Store, VersionFilter},
     runtime::{AuditConsumer, AutoDeploy, Cascade, Effects, HandleError, Handled, Handler, HandlerContext},
     services::Precondition,
+    testing::{Call, Fault},
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
@@ -29,7 +30,7 @@ use crate::{
         a_deployment, a_version, admin, an_app, assert_each_event_is_audited_once, audit_of, by, catch_up,
         environments, log_of, settle, subjects, user,
     },
-    rough_store::RoughStore,
+    rough_store::rough,
 };
 
 fn alm() -> Alm {
@@ -126,18 +127,20 @@ async fn a_cascade_outlasts_whoever_changes_the_children_meanwhile() {
     let direct = Alm::builder(store.clone()).build();
     let changes = AtomicUsize::new(0);
     let other = direct.clone();
-    let rough = RoughStore::over(store).with_meanwhile(move |changeset, _| {
-        let doomed = changeset.events().iter().find_map(|event| match &event.data {
+    let rough = rough(store, move |call: &Call<'_>| {
+        let events = call.changeset.map_or(&[][..], Changeset::events);
+        let doomed = events.iter().find_map(|event| match &event.data {
             EventData::VersionDeleted(version) => Some(version.version_id),
             _ => None,
         });
-        let Some(doomed) = doomed else { return };
+        let Some(doomed) = doomed else { return Fault::None };
         let change = changes.fetch_add(1, Ordering::Relaxed);
         if change < 40 {
             let update = VersionUpdate::parse(change.to_string(), BTreeMap::new()).unwrap();
             let (cx, none) = (admin(), Precondition::none());
             other.versions().update(&cx, doomed, update, &none).now_or_never().unwrap().unwrap();
         }
+        Fault::None
     });
     let app = new_app(&direct, "billing").await.id;
     new_version(&direct, app, "v1").await;
@@ -185,11 +188,13 @@ async fn a_version_that_is_deleted_meanwhile_is_not_deployed() {
     let going = new_version(&direct, app, "going").await;
     let kept = new_version(&direct, app, "kept").await;
     let other = direct.clone();
-    let rough = RoughStore::over(store).with_meanwhile(move |changeset, _| {
-        if changeset.events().iter().any(|event| event.subject.to_string().starts_with("deployments/")) {
+    let rough = rough(store, move |call: &Call<'_>| {
+        let events = call.changeset.map_or(&[][..], Changeset::events);
+        if events.iter().any(|event| event.subject.to_string().starts_with("deployments/")) {
             // The second time there is no such version any more.
             drop(other.versions().delete(&admin(), going, &Precondition::none()).now_or_never());
         }
+        Fault::None
     });
 
     // when

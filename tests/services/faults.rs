@@ -6,9 +6,10 @@ use alm_core::{
     Alm,
     changeset::{Changeset, Checkpoint, Stamp},
     domain::{Actor, AppId, ChangesetId, EventType, NewAuditEntry, Position, VersionId},
-    ports::{Committer, DeploymentFilter, EventLog, Ids, Outcome, SystemIds, VersionFilter},
+    ports::{BackendErrorKind, Committer, DeploymentFilter, EventLog, Ids, Outcome, SystemIds, VersionFilter},
     runtime::{AuditConsumer, Consumer, Handler},
     services::Precondition,
+    testing::{Call, Fault, Operation, Script},
 };
 use alm_store_memory::MemoryStore;
 use futures_util::FutureExt;
@@ -20,7 +21,7 @@ use crate::{
         InstantTimer, a_version, admin, an_app, assert_each_event_is_audited_once, audit_of, catch_up, environments,
         keyed, log_of, property, settle, subjects, types_of, until,
     },
-    rough_store::{Fate, RoughStore},
+    rough_store::{RoughStore, rough},
 };
 
 /// What the users of a service do while its consumers have a hard time.
@@ -102,6 +103,10 @@ impl Users {
     }
 }
 
+const REFUSED: Fault = Fault::Refused(BackendErrorKind::Unavailable);
+const REQUEST_LOST: Fault = Fault::RequestLost(BackendErrorKind::Unavailable);
+const ANSWER_LOST: Fault = Fault::AnswerLost(BackendErrorKind::Unavailable);
+
 fn process(store: RoughStore) -> Alm {
     Alm::builder(Arc::new(store)).auto_deploy(environments(&["dev", "prod"])).build()
 }
@@ -122,16 +127,16 @@ fn block_on(future: impl Future<Output = ()>) {
 
 #[test]
 fn whatever_becomes_of_its_commits_a_consumer_has_its_effects_once() {
-    let fate = prop_oneof![Just(Fate::Made), Just(Fate::Refused), Just(Fate::LostBefore), Just(Fate::LostAfter)];
-    let strategy = (deeds(), deeds(), vec(fate, 0..60));
-    let run = TestRunner::new(property(64)).run(&strategy, |(before, meanwhile, fates)| {
+    let fault = prop_oneof![Just(Fault::None), Just(REFUSED), Just(REQUEST_LOST), Just(ANSWER_LOST)];
+    let strategy = (deeds(), deeds(), vec(fault, 0..60));
+    let run = TestRunner::new(property(64)).run(&strategy, |(before, meanwhile, faults)| {
         block_on(async {
             let store = Arc::new(MemoryStore::new());
             let mut users = Users::of(store.clone()).await;
             for deed in before {
                 users.act(deed).await;
             }
-            let consumers = process(RoughStore::over(store).with_fates(fates));
+            let consumers = process(rough(store, Script::on(Operation::Commit, faults)));
             let alm = users.alm.clone();
             let busy = async {
                 for deed in meanwhile {
@@ -175,10 +180,10 @@ fn a_process_may_end_anywhere_and_the_next_one_goes_on() {
                     users.act(deed).await;
                 }
                 // A new process each time, and on a slow store each turn is a place to end.
-                let consumers = process(RoughStore::over(store.clone()));
+                let consumers = process(rough(store.clone(), Fault::None));
                 dropped_after(polls, consumers.run(InstantTimer, std::future::pending())).await;
             }
-            run_until_caught_up(&process(RoughStore::over(store)), &users.alm).await;
+            run_until_caught_up(&process(rough(store, Fault::None)), &users.alm).await;
             users.assert_each_event_had_its_effect_once().await;
         });
         Ok(())
@@ -191,11 +196,13 @@ async fn a_consumer_that_finds_its_place_taken_goes_on_from_there() {
     // given someone else under the same name who is a little faster, each time
     let store = Arc::new(MemoryStore::new());
     let direct = Alm::builder(store.clone()).build();
-    let rough = RoughStore::over(store).with_meanwhile(|changeset, store| {
-        let first = changeset.checkpoint().is_some_and(|checkpoint| checkpoint.from.get() < 3);
-        if first {
-            store.commit(changeset.clone()).now_or_never().unwrap().unwrap();
+    let faster = store.clone();
+    let rough = rough(store, move |call: &Call<'_>| {
+        let first = |changeset: &&Changeset| changeset.checkpoint().is_some_and(|mark| mark.from.get() < 3);
+        if let Some(changeset) = call.changeset.filter(first) {
+            faster.commit(changeset.clone()).now_or_never().unwrap().unwrap();
         }
+        Fault::None
     });
     for name in ["a", "b", "c"] {
         direct.apps().create(&admin(), an_app(name)).await.unwrap();
@@ -218,16 +225,19 @@ async fn a_consumer_that_finds_itself_set_back_does_not_skip_what_lies_between()
     // given someone else under the same name who meanwhile has done a part of it
     let store = Arc::new(MemoryStore::new());
     let direct = Alm::builder(store.clone()).build();
-    let rough = RoughStore::over(store).with_meanwhile(|changeset, store| {
-        let Some(whole) = changeset.checkpoint().filter(|checkpoint| checkpoint.to.get() == 3) else { return };
+    let other = store.clone();
+    let rough = rough(store, move |call: &Call<'_>| {
+        let whole = call.changeset.and_then(Changeset::checkpoint).filter(|checkpoint| checkpoint.to.get() == 3);
+        let Some(whole) = whole else { return Fault::None };
         let part = Checkpoint { to: Position::new(1), ..whole.clone() };
         if part.from == Position::START {
-            let first = store.read(Position::START, 1).now_or_never().unwrap().unwrap();
+            let first = other.read(Position::START, 1).now_or_never().unwrap().unwrap();
             let (changeset, at) = (ChangesetId::new(SystemIds.uuid_v7()), first[0].time);
             let stamp = Stamp { changeset, at, actor: Actor::system(), trace: None };
             let part = Changeset::progress(stamp, part).recording(NewAuditEntry::of(&first[0], at));
-            store.commit(part).now_or_never().unwrap().unwrap();
+            other.commit(part).now_or_never().unwrap().unwrap();
         }
+        Fault::None
     });
     for name in ["a", "b", "c"] {
         direct.apps().create(&admin(), an_app(name)).await.unwrap();
@@ -243,12 +253,12 @@ async fn a_consumer_that_finds_itself_set_back_does_not_skip_what_lies_between()
 
 #[tokio::test]
 async fn a_consumer_says_when_the_store_failed_and_goes_on_from_where_it_stands() {
-    for (fate, stands) in [(Fate::Refused, None), (Fate::LostBefore, None), (Fate::LostAfter, Some(1))] {
+    for (fault, stands) in [(REFUSED, None), (REQUEST_LOST, None), (ANSWER_LOST, Some(1))] {
         // given
         let store = Arc::new(MemoryStore::new());
         let direct = Alm::builder(store.clone()).build();
         direct.apps().create(&admin(), an_app("a")).await.unwrap();
-        let alm = Alm::builder(Arc::new(RoughStore::over(store).with_fates([fate]))).build();
+        let alm = Alm::builder(Arc::new(rough(store, Script::on(Operation::Commit, [fault])))).build();
         let consumer = Consumer::new(alm, Arc::new(AuditConsumer));
 
         // when
@@ -288,19 +298,20 @@ async fn the_run_ends_when_the_shutdown_does() {
 
 #[tokio::test]
 async fn a_request_whose_answer_was_lost_can_be_sent_again_under_its_key() {
-    for fate in [Fate::Refused, Fate::LostBefore, Fate::LostAfter] {
+    for fault in [REFUSED, REQUEST_LOST, ANSWER_LOST] {
         // given
-        let alm = Alm::builder(Arc::new(RoughStore::over(Arc::new(MemoryStore::new())).with_fates([fate]))).build();
+        let script = Script::on(Operation::Commit, [fault.clone()]);
+        let alm = Alm::builder(Arc::new(rough(Arc::new(MemoryStore::new()), script))).build();
         let cx = keyed(admin(), "k", 1);
         let lost = alm.apps().create(&cx, an_app("a")).await.unwrap_err();
-        assert_eq!(lost.outcome(), if fate == Fate::Refused { Outcome::NotApplied } else { Outcome::Unknown });
+        assert_eq!(lost.outcome(), if fault == REFUSED { Outcome::NotApplied } else { Outcome::Unknown });
         assert!(lost.is_retryable());
 
         // when
         let created = alm.apps().create(&cx, an_app("a")).await.unwrap();
 
         // then
-        assert_eq!(created.replayed, fate == Fate::LostAfter);
+        assert_eq!(created.replayed, fault == ANSWER_LOST);
         assert_eq!(types_of(&alm).await, ["AppCreated"]);
         assert_eq!(alm.apps().get(&admin(), created.value.id).await.unwrap(), created.value);
     }

@@ -14,6 +14,7 @@ use alm_core::{
     domain::{App, AppId, AppUpdate, Deployment, DeploymentStatus, EventData, EventType, VersionId},
     ports::{AppFilter, DeploymentFilter, Store, VersionFilter},
     services::{Created, Limit, Precondition},
+    testing::Fault,
 };
 use alm_store_memory::MemoryStore;
 use tokio::sync::{Barrier, oneshot};
@@ -23,7 +24,7 @@ use crate::{
         InstantTimer, a_deployment, a_version, admin, an_app, assert_each_event_is_audited_once, environments, keyed,
         log_of, settle, subjects, types_of, until,
     },
-    rough_store::RoughStore,
+    rough_store::rough,
 };
 
 const ROUNDS: usize = 40;
@@ -32,7 +33,7 @@ const ROUNDS: usize = 40;
 fn stores() -> impl Iterator<Item = Arc<dyn Store>> {
     (0..ROUNDS).map(|round| {
         let store = Arc::new(MemoryStore::new());
-        if round % 2 == 0 { store as Arc<dyn Store> } else { Arc::new(RoughStore::over(store)) }
+        if round % 2 == 0 { store as Arc<dyn Store> } else { Arc::new(rough(store, Fault::None)) }
     })
 }
 

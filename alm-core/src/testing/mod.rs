@@ -5,6 +5,10 @@
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod faults;
 pub mod fixtures;
+mod memory_bus;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
+pub use faults::{Call, Fault, Faulty, FaultyBus, Gate, Operation, Plan, Script, Seeded, Switch};
+pub use memory_bus::MemoryBus;

@@ -15,7 +15,7 @@ pub(crate) use call::{Call, Client};
 pub(crate) use document::{Document, Operation};
 pub(crate) use given::{Given, PASSWORD, pairs};
 pub(crate) use server::{SECRET, Server, Setup, jwt, token};
-pub(crate) use store::{Fate, INTERNALS, ScriptedStore};
+pub(crate) use store::{Fate, INTERNALS, a_faulty_store};
 
 /// Longer than anything here should take.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
