@@ -5,9 +5,9 @@ use std::{any::Any, fmt, panic::resume_unwind, thread, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::{runtime::Builder, time::timeout};
 
-use super::{Report, Verdict};
+use super::{Report, Verdict, tasks::with_patience};
 
-/// Long enough for a slow machine with a database; a case that is not done by then waits for what will not come.
+/// Long enough for a slow machine with a database; a case that is not done by then hangs.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What an adapter of a port can do: [`StoreCapability`](super::StoreCapability), [`BusCapability`](super::BusCapability).
@@ -63,12 +63,12 @@ impl<C: Capability> Case<C> {
     }
 
     /// Runs it to its end, on a thread of its own so that it may be called from within another runtime, too.
-    fn run(&self, subject: impl Future<Output = C::Subject> + Send) -> Result<Verdict, Panic> {
+    fn run(&self, patience: Duration, subject: impl Future<Output = C::Subject> + Send) -> Result<Verdict, Panic> {
         thread::scope(|scope| {
             let body = || {
                 let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build();
-                let case = async { timeout(DEADLINE, async { self.verdict(subject.await).await }).await };
-                let in_time = runtime.expect("a tokio runtime").block_on(case);
+                let case = with_patience(patience, async { self.verdict(subject.await).await });
+                let in_time = runtime.expect("a tokio runtime").block_on(async { timeout(DEADLINE, case).await });
                 in_time.unwrap_or_else(|_| panic!("it is not done after {} s", DEADLINE.as_secs()))
             };
             let running =
@@ -93,26 +93,26 @@ fn message(panic: &Panic) -> String {
 }
 
 /// Runs the case of that name, and panics as it does.
-pub(super) fn check<C, F>(cases: &[Case<C>], name: &str, fresh: F)
+pub(super) fn check<C, F>(cases: &[Case<C>], name: &str, patience: Duration, fresh: F)
 where
     C: Capability,
     F: Future<Output = C::Subject> + Send,
 {
     let found = cases.iter().find(|case| case.name == name);
     let found = found.unwrap_or_else(|| panic!("there is no case named {name}"));
-    if let Err(panic) = found.run(fresh) {
+    if let Err(panic) = found.run(patience, fresh) {
         resume_unwind(panic);
     }
 }
 
 /// Runs all cases, one after the other, whatever comes of them.
-pub(super) fn run_all<C, F>(cases: &[Case<C>], fresh: impl Fn() -> F) -> Report
+pub(super) fn run_all<C, F>(cases: &[Case<C>], patience: Duration, fresh: impl Fn() -> F) -> Report
 where
     C: Capability,
     F: Future<Output = C::Subject> + Send,
 {
     let rows = cases.iter().map(|case| {
-        let verdict = case.run(fresh()).unwrap_or_else(|panic| Verdict::Failed(message(&panic)));
+        let verdict = case.run(patience, fresh()).unwrap_or_else(|panic| Verdict::Failed(message(&panic)));
         (case.name, verdict)
     });
     Report { rows: rows.collect() }

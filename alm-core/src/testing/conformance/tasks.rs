@@ -1,8 +1,23 @@
-//! Tasks of a case.
+//! Tasks of a case, and how long they wait for what must come.
 
-use std::{panic::resume_unwind, sync::Arc};
+use std::{future::poll_fn, panic::resume_unwind, sync::Arc, task::Poll, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::{sync::Barrier, task::JoinHandle};
+
+tokio::task_local! {
+    static PATIENCE: Duration;
+}
+
+/// Runs a case that waits so long for what must come.
+pub(super) async fn with_patience<T>(patience: Duration, case: impl Future<Output = T>) -> T {
+    PATIENCE.scope(patience, case).await
+}
+
+/// How long this case waits for what must come.
+pub(super) fn patience() -> Duration {
+    PATIENCE.get()
+}
 
 /// Starts a task of a case.
 #[expect(clippy::disallowed_methods, reason = "a case runs on a runtime of its own, as its own host")]
@@ -10,7 +25,7 @@ pub(super) fn start<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    tokio::spawn(task)
+    tokio::spawn(PATIENCE.scope(patience(), task))
 }
 
 /// What came of a task; when it has panicked, so does the case.
@@ -19,6 +34,17 @@ pub(super) async fn ended<T>(task: JoinHandle<T>) -> T {
         Ok(panic) => resume_unwind(panic),
         Err(error) => panic!("a task of the case was lost: {error}"),
     })
+}
+
+/// Polls `future` once: what comes of it if it does not wait.
+pub(super) async fn polled_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    poll_fn(|cx| {
+        Poll::Ready(match future.poll_unpin(cx) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// Starts all of `tasks` at the same moment, each on a task of its own; gives what came of them.

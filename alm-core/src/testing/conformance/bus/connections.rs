@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use crate::{
     domain::Event,
     ports::EventBus,
     testing::conformance::{
         must::Must,
-        tasks::{ended, start},
+        tasks::{ended, patience, start},
     },
 };
 
@@ -62,7 +64,9 @@ pub(super) async fn an_interruption_loses_nothing(subject: Subject) {
             failures += 1;
             subject.interrupt().await;
         }
-        let Ok(deliveries) = subscription.next(8).await else {
+        let coming = timeout(patience(), subscription.next(8)).await;
+        let coming = coming.unwrap_or_else(|_| panic!("{} of {EVENTS} events came, and no more do", seen.len()));
+        let Ok(deliveries) = coming else {
             subject.expire_deliveries().await;
             continue;
         };

@@ -1,20 +1,18 @@
 //! Delivery: again until it is acknowledged, to each consumer, shared by its subscriptions.
 
-use std::task::Poll;
-
-use futures_util::{FutureExt, future::poll_fn};
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use crate::{
     ports::Message,
     testing::conformance::{
         must::Must,
-        tasks::{ended, start},
+        tasks::{patience, polled_once},
     },
 };
 
 use super::{
-    given::{COMES_WITHIN, a_log, ack, event_of, events, ids_of, next, publish, subscribe, take, take_until},
+    given::{a_log, ack, event_of, events, ids_of, next, publish, subscribe, take, take_until},
     subject::Subject,
 };
 
@@ -48,7 +46,7 @@ pub(super) async fn the_subscriptions_of_one_consumer_share(subject: Subject) {
     let last = events(a_log(), 1, 1);
     publish(bus.as_ref(), &last).await;
     let (one, other) = (one.next(5).boxed(), other.next(5).boxed());
-    let first = timeout(COMES_WITHIN, futures_util::future::select(one, other)).await;
+    let first = timeout(patience(), futures_util::future::select(one, other)).await;
     let (deliveries, _) = first.unwrap_or_else(|_| panic!("nothing comes")).factor_first();
     let deliveries = deliveries.must("wait for deliveries");
     assert_eq!(deliveries.iter().map(event_of).collect::<Vec<_>>(), last);
@@ -72,11 +70,15 @@ pub(super) async fn no_more_come_at_once_than_were_asked_for(subject: Subject) {
 pub(super) async fn whoever_waits_is_woken_by_what_is_published(subject: Subject) {
     let bus = subject.bus();
     let mut subscription = subscribe(bus.as_ref(), "reader").await;
-    let waiting = start(async move { take(subscription.as_mut(), 1).await });
-    tokio::task::yield_now().await;
     let published = events(a_log(), 1, 1);
+    let mut wait = subscription.next(1);
+    assert!(polled_once(&mut wait).await.is_none(), "a wait is over, and nothing was published");
+
     publish(bus.as_ref(), &published).await;
-    assert_eq!(ended(waiting).await, published);
+
+    let woken = timeout(patience(), wait).await;
+    let deliveries = woken.unwrap_or_else(|_| panic!("whoever waits is not woken")).must("wait for deliveries");
+    assert_eq!(deliveries.iter().map(event_of).collect::<Vec<_>>(), published);
 }
 
 pub(super) async fn what_is_not_acknowledged_comes_again(subject: Subject) {
@@ -187,14 +189,7 @@ pub(super) async fn a_wait_that_is_dropped_loses_nothing(subject: Subject) {
         if position % 2 == 0 {
             publish(bus.as_ref(), &published).await;
         }
-        let dropped = {
-            let mut wait = subscription.next(4);
-            poll_fn(|cx| match wait.poll_unpin(cx) {
-                Poll::Ready(deliveries) => Poll::Ready(Some(deliveries)),
-                Poll::Pending => Poll::Ready(None),
-            })
-            .await
-        };
+        let dropped = polled_once(&mut subscription.next(4)).await;
         if position % 2 == 1 {
             publish(bus.as_ref(), &published).await;
         }

@@ -1,6 +1,6 @@
 //! Events to publish, and how they are received.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::time::timeout;
@@ -9,13 +9,10 @@ use crate::{
     domain::{Event, EventId, LogId, Position},
     ports::{Delivery, DeliveryTag, EventBus, EventLog, Ids, Message, StoreError, Subscription, SystemIds},
     testing::{
-        conformance::must::Must,
+        conformance::{must::Must, tasks::patience},
         fixtures::{consumer, event},
     },
 };
-
-/// How long what must come may take: longer than any bus waits for an acknowledgement.
-pub(super) const COMES_WITHIN: Duration = Duration::from_secs(40);
 
 /// Another log each time.
 pub(super) fn a_log() -> LogId {
@@ -41,7 +38,7 @@ pub(super) async fn publish(bus: &dyn EventBus, events: &[Arc<Event>]) {
 
 /// What comes next, which something must.
 pub(super) async fn next(subscription: &mut dyn Subscription, limit: usize) -> Vec<Delivery> {
-    let coming = timeout(COMES_WITHIN, subscription.next(limit)).await;
+    let coming = timeout(patience(), subscription.next(limit)).await;
     let deliveries =
         coming.unwrap_or_else(|_| panic!("nothing comes, though something must")).must("wait for deliveries");
     assert!(!deliveries.is_empty(), "a wait ends with at least one delivery");

@@ -1,6 +1,6 @@
 //! How the cases get at a bus.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::ports::EventBus;
 
@@ -49,6 +49,11 @@ pub trait BusHarness: Send + Sync {
     /// A bus that is empty and used by no one else. It should give up on a delivery that is not acknowledged within a second
     /// or so: the cases wait for it to come again.
     fn fresh(&self) -> impl Future<Output = Self::Subject> + Send;
+
+    /// How long the cases wait for what must come before they fail.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
 }
 
 /// One bus under test. It is dropped at the end of the case, within its runtime, and should take away then what it made.

@@ -24,10 +24,10 @@ pub type Case = super::Case<BusCapability>;
 /// # Panics
 /// It does not, or there is no such case.
 pub fn check(harness: &impl BusHarness, name: &str) {
-    case::check(CASES, name, Subject::of(harness));
+    case::check(CASES, name, harness.patience(), Subject::of(harness));
 }
 
 /// Runs every case, one after the other, whatever comes of them.
 pub fn run_all(harness: &impl BusHarness) -> Report {
-    case::run_all(CASES, || Subject::of(harness))
+    case::run_all(CASES, harness.patience(), || Subject::of(harness))
 }

@@ -7,11 +7,14 @@ use tokio::time::timeout;
 use crate::{
     domain::{Event, LogId, Position},
     ports::{BackendErrorKind, BusError, EventBus},
-    testing::conformance::{must::Must, tasks::start},
+    testing::conformance::{
+        must::Must,
+        tasks::{patience, start},
+    },
 };
 
 use super::{
-    given::{COMES_WITHIN, FixedLog, a_log, events, ids_of},
+    given::{FixedLog, a_log, events, ids_of},
     subject::Subject,
 };
 
@@ -52,7 +55,7 @@ async fn replayed(bus: &dyn EventBus, log: LogId, after: u64, limit: usize) -> V
             }
         }
     };
-    timeout(COMES_WITHIN, asking).await.unwrap_or_else(|_| panic!("the log is served, and its replay is unavailable"))
+    timeout(patience(), asking).await.unwrap_or_else(|_| panic!("the log is served, and its replay is unavailable"))
 }
 
 pub(super) async fn a_range_of_a_log_is_replayed_by_who_serves_it(subject: Subject) {
@@ -109,7 +112,7 @@ pub(super) async fn a_log_that_no_one_serves_is_unavailable(subject: Subject) {
             }
         }
     };
-    refused(timeout(COMES_WITHIN, asking).await.unwrap_or_else(|_| panic!("it is replayed though no one serves it")));
+    refused(timeout(patience(), asking).await.unwrap_or_else(|_| panic!("it is replayed though no one serves it")));
 }
 
 pub(super) async fn each_log_is_replayed_by_its_own_server(subject: Subject) {

@@ -1,6 +1,6 @@
 //! How the cases get at a store.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     changeset::{Changeset, Receipt},
@@ -75,6 +75,11 @@ pub trait StoreHarness: Send + Sync {
 
     /// A store that is empty and used by no one else.
     fn fresh(&self) -> impl Future<Output = Self::Subject> + Send;
+
+    /// How long the cases wait for what must come before they fail.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
 }
 
 /// One store under test. It is dropped at the end of the case, within its runtime, and should take away then what it made.

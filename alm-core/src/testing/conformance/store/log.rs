@@ -1,6 +1,6 @@
 //! The log: gapless positions in the order of the commits, revealed in that order, never changed.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::time::timeout;
 
@@ -8,9 +8,11 @@ use crate::{
     changeset::{Change, Changeset, Stamp},
     domain::{Actor, Description, Event, EventData, Position, Revision, Subject as About, TraceParent},
     policy::Action,
-    ports::Store,
     testing::{
-        conformance::must::Must,
+        conformance::{
+            must::Must,
+            tasks::{patience, polled_once},
+        },
         fixtures::{app, app_id, at, event_id, of, of_all, progress, stamp, username},
     },
 };
@@ -238,23 +240,20 @@ pub(super) async fn whoever_waits_for_events_is_woken(subject: Subject) {
     let store = subject.store();
     store.commit(of(failed())).await.must("commit an event");
     log_of(store.as_ref(), 1).await;
-    let waiting = {
-        let store: Arc<dyn Store> = subject.store();
-        start(async move {
-            while store.head().await.must("read the head") < Position::new(2) {
-                store.changed(Position::new(1)).await.must("wait for events");
-            }
-        })
-    };
-    tokio::task::yield_now().await;
+    let mut waiting = Box::pin(async {
+        while store.head().await.must("read the head") < Position::new(2) {
+            store.changed(Position::new(1)).await.must("wait for events");
+        }
+    });
+    polled_once(&mut waiting).await;
 
     // when
     store.commit(of(failed())).await.must("commit an event");
 
     // then
-    let woken = timeout(Duration::from_secs(20), ended(waiting)).await;
+    let woken = timeout(patience(), waiting).await;
     assert!(woken.is_ok(), "whoever waits for the second event is not woken by it");
-    let at_once = timeout(Duration::from_secs(20), store.changed(Position::START)).await;
+    let at_once = timeout(patience(), store.changed(Position::START)).await;
     assert!(at_once.is_ok(), "whoever waits for what is there already must not wait");
 }
 

@@ -12,7 +12,7 @@ use crate::{
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, Store, VersionFilter},
     testing::{
-        conformance::{StoreCapability, must::Must},
+        conformance::{StoreCapability, must::Must, tasks::patience},
         fixtures::{app_id, consumer, scope, username, version_id},
     },
 };
@@ -21,9 +21,6 @@ use super::subject::Subject;
 
 /// More than any case makes.
 pub(super) const ALL: usize = 1_000_000;
-
-/// How long the log may take until what was committed stands in it.
-const SEALED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that a store shows of the resources that [`given`](super::given) names, but for the log, which may come later
 /// than the commit.
@@ -144,8 +141,8 @@ pub(super) async fn log_of(store: &dyn Store, events: usize) -> Vec<Arc<Event>> 
             }
         }
     };
-    let in_time = timeout(SEALED_WITHIN, coming).await;
-    assert!(in_time.is_ok(), "{events} events were committed, and after {SEALED_WITHIN:?} the log has {}", log.len());
+    let in_time = timeout(patience(), coming).await;
+    assert!(in_time.is_ok(), "{events} events were committed, and after {:?} the log has {}", patience(), log.len());
     log
 }
 
