@@ -4,5 +4,7 @@
 
 mod clock;
 pub mod fixtures;
+#[cfg(feature = "mocks")]
+pub mod mocks;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
