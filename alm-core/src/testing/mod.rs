@@ -6,5 +6,11 @@ mod clock;
 pub mod fixtures;
 #[cfg(feature = "mocks")]
 pub mod mocks;
+#[cfg(feature = "proptest1")]
+mod property;
+#[cfg(feature = "proptest1")]
+pub mod strategies;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
+#[cfg(feature = "proptest1")]
+pub use property::property;
