@@ -5,15 +5,15 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use crate::{
     changeset::ConsumerName,
     domain::{
-        Actor, AppName, Changelog, DeploymentStatus, EnvironmentName, Labels, NewApp, PasswordHash, Role, Tag,
-        TraceParent, Username, VersionUpdate,
+        Actor, AppName, Changelog, DeploymentStatus, Description, EnvironmentName, Labels, NewApp, PasswordHash, Role,
+        Tag, TraceParent, Username, VersionUpdate,
     },
     policy::Action,
 };
 
 use super::{
     action, actor, app_name, changelog, consumer_name, description, environment_name, labels, password_hash, role, tag,
-    traceparent, username, version_update,
+    traceparent, username,
 };
 
 /// Points to one of those that there are when it is looked at: the first, the second, …, round and round.
@@ -89,20 +89,38 @@ fn pick() -> impl Strategy<Value = Pick> {
     0..8_usize
 }
 
+fn some_labels() -> BoxedStrategy<Labels> {
+    let few = ["", "team=core", "team=Core", "team=core,tier=1", "tier=1"];
+    let parse = |text: &str| {
+        let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+        Labels::parse(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()).ok()
+    };
+    mostly(&few, parse, labels())
+}
+
+fn purpose() -> BoxedStrategy<Description> {
+    mostly(&["", "handles invoicing", "50% \"off\""], |text| Description::parse(text).ok(), description())
+}
+
+fn changes() -> BoxedStrategy<Changelog> {
+    mostly(&["", "first", "it's fixed"], |text| Changelog::parse(text).ok(), changelog())
+}
+
 fn new_app() -> impl Strategy<Value = NewApp> {
-    (name(), description(), labels()).prop_map(|(name, description, labels)| NewApp { name, description, labels })
+    (name(), purpose(), some_labels()).prop_map(|(name, description, labels)| NewApp { name, description, labels })
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
     let tag = mostly(&["v1", "V1", "v1.0.0", "v1%", "1"], |text| Tag::parse(text).ok(), tag());
     let environment = mostly(&["dev", "prod", "staging"], |text| EnvironmentName::parse(text).ok(), environment_name());
+    let update = (changes(), some_labels()).prop_map(|(changelog, labels)| VersionUpdate { changelog, labels });
     prop_oneof![
         6 => new_app().prop_map(Intent::CreateApp),
         3 => (pick(), new_app()).prop_map(|(app, new)| Intent::UpdateApp(app, new)),
         1 => pick().prop_map(Intent::DeleteApp),
-        6 => (pick(), tag, changelog(), labels())
+        6 => (pick(), tag, changes(), some_labels())
             .prop_map(|(app, tag, changelog, labels)| Intent::CreateVersion(app, tag, changelog, labels)),
-        2 => (pick(), version_update()).prop_map(|(version, update)| Intent::UpdateVersion(version, update)),
+        2 => (pick(), update).prop_map(|(version, update)| Intent::UpdateVersion(version, update)),
         1 => pick().prop_map(Intent::DeleteVersion),
         6 => (pick(), environment).prop_map(|(version, to)| Intent::CreateDeployment(version, to)),
         8 => (pick(), select(&DeploymentStatus::ALL[1..]))

@@ -106,26 +106,33 @@ fn over(alphabet: impl Strategy<Value = char> + 'static, max: usize) -> impl Str
     .prop_map(String::from_iter)
 }
 
+/// The text with another character for each that is not allowed, so that it stays as long as it is.
+fn allowing(text: &str, allowed: impl Fn(char) -> bool) -> String {
+    text.chars().map(|c| if allowed(c) { c } else { 'x' }).collect()
+}
+
 /// The name of an app.
 pub fn app_name() -> impl Strategy<Value = AppName> {
-    over(character(), 128).prop_map(|text| {
-        // Normalization makes some characters two or three. What is cut from normal text is normal.
-        let normal: String = text.chars().filter(|c| !c.is_control()).nfc().take(128).collect();
-        AppName::parse(normal.trim()).or_else(|_| AppName::parse("a")).expect("a name")
+    const MAX: usize = 128;
+    over(character(), MAX).prop_map(|text| {
+        // Normalization makes two or three of some characters and one of some pairs. What is cut from normal text is normal.
+        let normal: String = allowing(&text, |c| !c.is_control()).nfc().take(MAX).collect();
+        let mut name = normal.trim().to_owned();
+        let missing = if text.chars().count() == MAX { MAX - name.chars().count() } else { 0 };
+        name.extend(std::iter::repeat_n('x', missing));
+        AppName::parse(name).or_else(|_| AppName::parse("a")).expect("a name")
     })
 }
 
 /// The tag of a version.
 pub fn tag() -> impl Strategy<Value = Tag> {
-    over(character(), 128).prop_map(|text| {
-        let visible: String = text.chars().filter(|c| Tag::parse(*c).is_ok()).collect();
-        Tag::parse(visible).or_else(|_| Tag::parse("1")).expect("a tag")
-    })
+    over(character(), 128)
+        .prop_map(|text| Tag::parse(allowing(&text, |c| Tag::parse(c).is_ok())).expect("visible characters"))
 }
 
 /// Any text without NUL of at most `max` bytes, also none and one that is as long as it can be.
 fn free(max: usize) -> impl Strategy<Value = String> {
-    let short = over(character(), 64).prop_map(|text| text.replace('\0', "\u{1}"));
+    let short = over(character(), 64).prop_map(|text| allowing(&text, |c| c != '\0'));
     // All of one character: that it is long is what counts, and this is quick.
     let long = select(&['x', 'é', '漢', '😀', '\''][..]).prop_map(move |c| c.to_string().repeat(max / c.len_utf8()));
     prop_oneof![2 => Just(String::new()), 12 => short, 1 => long]
@@ -164,10 +171,8 @@ pub fn username() -> impl Strategy<Value = Username> {
 
 /// Who acted: ALM itself, no one known, an account, or whatever a token says.
 pub fn actor() -> impl Strategy<Value = Actor> {
-    let other = over(character(), 256).prop_map(|text| {
-        let name: String = text.chars().filter(|c| !c.is_control()).collect();
-        Actor::parse(name).unwrap_or_else(|_| Actor::anonymous())
-    });
+    let other = over(character(), 256)
+        .prop_map(|text| Actor::parse(allowing(&text, |c| !c.is_control())).expect("no control characters"));
     prop_oneof![
         1 => Just(Actor::system()),
         1 => Just(Actor::anonymous()),
@@ -218,12 +223,9 @@ pub fn password_hash() -> impl Strategy<Value = PasswordHash> {
 
 /// Labels: mostly a few, sometimes none, sometimes 64.
 pub fn labels() -> impl Strategy<Value = Labels> {
-    let key = over(character(), 63).prop_map(|text| {
-        let key: String = text.chars().filter(|c| !c.is_control() && *c != '=').collect();
-        if key.is_empty() { "k".to_owned() } else { key }
-    });
-    let value =
-        prop_oneof![1 => Just(String::new()), 6 => over(character(), 256)].prop_map(|text| text.replace('\0', "\u{1}"));
+    let key = over(character(), 63).prop_map(|text| allowing(&text, |c| !c.is_control() && c != '='));
+    let value = prop_oneof![1 => Just(String::new()), 6 => over(character(), 256)]
+        .prop_map(|text| allowing(&text, |c| c != '\0'));
     let most = "[a-z]{1,3}".prop_map(|value| (0..64).map(|i| (format!("k{i}"), value.clone())).collect());
     prop_oneof![2 => Just(BTreeMap::new()), 8 => collection::btree_map(key, value, 1..=4), 1 => most]
         .prop_map(|pairs| Labels::parse(pairs).expect("keys and values as they must be"))
@@ -231,7 +233,7 @@ pub fn labels() -> impl Strategy<Value = Labels> {
 
 /// Any text without NUL, as it stands in what is kept but not parsed.
 pub(super) fn unparsed() -> impl Strategy<Value = String> {
-    over(character(), 64).prop_map(|text| text.replace('\0', "\u{1}"))
+    over(character(), 64).prop_map(|text| allowing(&text, |c| c != '\0'))
 }
 
 /// JSON of some depth, without NUL in its texts and without fractions, which stores need not keep to the last bit.

@@ -1,0 +1,7 @@
+//! The test kit keeps its own promises.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod histories;
+mod mocks;
+mod strategies;
