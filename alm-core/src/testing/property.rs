@@ -11,16 +11,9 @@ use proptest::test_runner::{Config, RngSeed, contextualize_config};
 /// use alm_core::testing::{property, strategies::app_name};
 /// use proptest::prelude::*;
 ///
-/// proptest! {
-///     #![proptest_config(property(64))]
-///     # fn run() {}
-///
-///     // #[test]
-///     fn a_name_is_not_empty(name in app_name()) {
-///         prop_assert!(!name.as_str().is_empty());
-///     }
-/// }
-/// # a_name_is_not_empty();
+/// proptest!(property(64), |(name in app_name())| {
+///     prop_assert!(!name.as_str().is_empty());
+/// });
 /// ```
 pub fn property(cases: u32) -> Config {
     let mut config = contextualize_config(Config { cases, failure_persistence: None, ..Config::default() });

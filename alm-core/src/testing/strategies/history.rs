@@ -26,7 +26,7 @@ arbitrary! {
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let history: History = history().new_tree(&mut TestRunner::default())?.current();
+/// let history: History = history().new_tree(&mut TestRunner::default()).unwrap().current();
 /// let store = MemoryStore::new();
 /// for changeset in history.for_log(store.log_id()) {
 ///     store.commit(changeset).await?;

@@ -7,7 +7,7 @@
 //!
 //! Each `invalid_…` gives raw input with the [code](crate::domain::Rejected::code) that it is refused with, and reaches every rule.
 //!
-//! [`history`] gives changesets that can be committed one after the other.
+//! [`history()`] gives changesets that can be committed one after the other.
 //!
 //! ```
 //! use alm_core::{domain::{App, Tag}, testing::strategies::invalid_tag};
