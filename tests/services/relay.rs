@@ -5,27 +5,14 @@ use std::sync::{Arc, Mutex};
 use alm_core::{
     Alm,
     changeset::ConsumerName,
-    domain::{Event, LogId, Position},
-    ports::{BackendError, BackendErrorKind, BusError, EventBus, EventLog, Outcome, Subscription},
+    domain::{Event, Position},
+    ports::{BackendError, BackendErrorKind, BusError, Outcome},
     runtime::{Consumer, Relay},
+    testing::mocks::{MockEventBus, mockall::Sequence},
 };
 use alm_store_memory::MemoryStore;
-use async_trait::async_trait;
-use mockall::{Sequence, mock};
 
 use super::given::{InstantTimer, admin, an_app, catch_up, log_of};
-
-mock! {
-    Bus {}
-
-    #[async_trait]
-    impl EventBus for Bus {
-        async fn publish(&self, events: &[Arc<Event>]) -> Result<(), BusError>;
-        async fn subscribe(&self, consumer: &ConsumerName) -> Result<Box<dyn Subscription>, BusError>;
-        async fn replay(&self, log: LogId, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError>;
-        async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError>;
-    }
-}
 
 async fn three_apps() -> Alm {
     let alm = Alm::builder(Arc::new(MemoryStore::new())).build();
@@ -47,8 +34,8 @@ fn down() -> BusError {
 }
 
 /// A bus that keeps what it is given.
-fn keeping(kept: &Arc<Mutex<Vec<Position>>>) -> MockBus {
-    let (mut bus, kept) = (MockBus::new(), kept.clone());
+fn keeping(kept: &Arc<Mutex<Vec<Position>>>) -> MockEventBus {
+    let (mut bus, kept) = (MockEventBus::new(), kept.clone());
     bus.expect_publish().returning(move |events| {
         kept.lock().unwrap().extend(events.iter().map(|event| event.position));
         Ok(())
@@ -70,7 +57,7 @@ async fn the_bus_gets_every_event_once_and_in_order() {
 #[tokio::test]
 async fn what_the_bus_has_not_taken_is_published_again() {
     let alm = three_apps().await;
-    let (mut bus, mut order) = (MockBus::new(), Sequence::new());
+    let (mut bus, mut order) = (MockEventBus::new(), Sequence::new());
     bus.expect_publish().times(1).in_sequence(&mut order).returning(|_| Err(down()));
     bus.expect_publish().times(1).in_sequence(&mut order).withf(|events| events.len() == 3).returning(|_| Ok(()));
     let relay = Consumer::new(alm.clone(), Arc::new(Relay::to(Arc::new(bus))));
@@ -86,7 +73,7 @@ async fn what_the_bus_has_not_taken_is_published_again() {
 async fn an_event_that_the_bus_will_never_take_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let alm = three_apps().await;
     let refused = log_of(&alm).await[1].id;
-    let (mut bus, mut order) = (MockBus::new(), Sequence::new());
+    let (mut bus, mut order) = (MockEventBus::new(), Sequence::new());
     let rejected = move |_: &[Arc<Event>]| Err(BusError::Rejected { event: refused, reason: "too large".to_owned() });
     bus.expect_publish().times(1).in_sequence(&mut order).returning(rejected);
     bus.expect_publish().times(1).in_sequence(&mut order).withf(|rest| rest.len() == 1).returning(|_| Ok(()));
@@ -99,7 +86,7 @@ async fn an_event_that_the_bus_will_never_take_goes_to_the_dead_letters_and_the_
 #[tokio::test]
 async fn a_bus_that_is_plugged_in_is_served_by_the_run() {
     let (tell, told) = tokio::sync::oneshot::channel();
-    let (mut bus, tell) = (MockBus::new(), Mutex::new(Some(tell)));
+    let (mut bus, tell) = (MockEventBus::new(), Mutex::new(Some(tell)));
     bus.expect_publish().times(1).withf(|events| events.len() == 1).returning(move |_| {
         tell.lock().unwrap().take().unwrap().send(()).unwrap();
         Ok(())

@@ -8,7 +8,15 @@ pub mod conformance;
 mod faults;
 pub mod fixtures;
 mod memory_bus;
+#[cfg(feature = "mocks")]
+pub mod mocks;
+#[cfg(feature = "proptest1")]
+mod property;
+#[cfg(feature = "proptest1")]
+pub mod strategies;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
 pub use faults::{Call, Fault, Faulty, FaultyBus, Gate, Operation, Plan, Script, Seeded, Switch};
 pub use memory_bus::MemoryBus;
+#[cfg(feature = "proptest1")]
+pub use property::property;

@@ -4,3 +4,6 @@
 
 mod bus_conformance;
 mod flawed_buses;
+mod histories;
+mod mocks;
+mod strategies;
