@@ -8,12 +8,16 @@ use alm_core::{
     domain::{Event, LogId, Position},
     ports::{BackendError, BackendErrorKind, BusError, EventBus, EventLog, Outcome, Subscription},
     runtime::{Consumer, Relay},
+    testing::{
+        InstantTimer,
+        inspect::{catch_up, log_of},
+    },
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
 use mockall::{Sequence, mock};
 
-use super::given::{InstantTimer, admin, an_app, catch_up, log_of};
+use super::given::{admin, an_app};
 
 mock! {
     Bus {}
@@ -63,7 +67,7 @@ async fn the_bus_gets_every_event_once_and_in_order() {
     catch_up(&alm, Relay::to(Arc::new(keeping(&kept)))).await;
     alm.apps().create(&admin(), an_app("four")).await.unwrap();
     catch_up(&alm, Relay::to(Arc::new(keeping(&kept)))).await;
-    let log: Vec<_> = log_of(&alm).await.iter().map(|event| event.position).collect();
+    let log: Vec<_> = log_of(alm.store().as_ref()).await.iter().map(|event| event.position).collect();
     assert_eq!(*kept.lock().unwrap(), log);
 }
 
@@ -85,7 +89,7 @@ async fn what_the_bus_has_not_taken_is_published_again() {
 #[tokio::test]
 async fn an_event_that_the_bus_will_never_take_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let alm = three_apps().await;
-    let refused = log_of(&alm).await[1].id;
+    let refused = log_of(alm.store().as_ref()).await[1].id;
     let (mut bus, mut order) = (MockBus::new(), Sequence::new());
     let rejected = move |_: &[Arc<Event>]| Err(BusError::Rejected { event: refused, reason: "too large".to_owned() });
     bus.expect_publish().times(1).in_sequence(&mut order).returning(rejected);

@@ -4,5 +4,13 @@
 
 mod clock;
 pub mod fixtures;
+pub mod inspect;
+
+#[cfg(feature = "proptest1")]
+pub mod model;
+#[cfg(feature = "proptest1")]
+mod property;
 
 pub use clock::{InstantTimer, ManualClock, SequentialIds};
+#[cfg(feature = "proptest1")]
+pub use property::property;
