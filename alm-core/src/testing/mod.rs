@@ -5,7 +5,7 @@
 mod clock;
 pub mod fixtures;
 pub mod inspect;
-
+pub mod linearizability;
 #[cfg(feature = "proptest1")]
 pub mod model;
 #[cfg(feature = "proptest1")]

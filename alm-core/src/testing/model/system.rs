@@ -90,13 +90,14 @@ impl System {
     pub fn assert_does_as(&mut self, model: &Model, command: &Command) {
         let (expected, events) = (model.answer(), model.log().len());
         let answer = self.ask(command, events);
-        // Told before anything is waited for that won't come then.
-        assert!(
-            answer.is_ok() == expected.is_ok(),
-            "{command:?}\n   is answered: {answer:?}\nby the model: {expected:?}"
-        );
+        if answer.is_ok() != expected.is_ok() {
+            // Told before anything is waited for that won't come then.
+            differ(command, &format!("{answer:?}"), expected);
+        }
         let answer = self.in_words_of_the_model(command, answer, events);
-        assert!(&answer == expected, "{command:?}\n   is answered: {answer:?}\nby the model: {expected:?}");
+        if answer != *expected {
+            differ(command, &shown(&answer), expected);
+        }
     }
 
     /// Lets the consumers handle all there is, and compares the event log and the audit log with what the model says.
@@ -219,6 +220,15 @@ impl System {
             other => other,
         }
     }
+}
+
+fn differ(command: &Command, answer: &str, expected: &Answer) -> ! {
+    let expected = shown(expected);
+    panic!("{command:?}\n   is answered: {answer}\nby the model: {expected}")
+}
+
+fn shown(answer: &Answer) -> String {
+    answer.as_ref().map_or_else(|code| format!("the error {code}"), ToString::to_string)
 }
 
 pub(super) fn id_of(ids: &[i64], number: Number) -> i64 {
