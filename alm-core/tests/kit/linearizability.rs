@@ -182,6 +182,36 @@ fn what_runs_finished_last_and_has_the_higher_id_of_two_at_once() {
     }
 }
 
+/// A value that is replaced whatever it was: `Some` replaces it, and the answer to `None` is the value.
+struct BlindRegister;
+
+impl Specification for BlindRegister {
+    type State = u8;
+    type Operation = Option<u8>;
+    type Answer = u8;
+
+    fn initial(&self) -> u8 {
+        0
+    }
+
+    fn apply(&self, state: &u8, operation: &Option<u8>, answer: Option<&u8>) -> Option<u8> {
+        let after = operation.unwrap_or(*state);
+        answer.is_none_or(|answer| *answer == after).then_some(after)
+    }
+}
+
+#[test]
+fn the_same_calls_in_another_order_lead_to_another_state() {
+    for seen in 0..3 {
+        let recorder = Recorder::default();
+        let (first, second) = (recorder.invoke(1, Some(1)), recorder.invoke(2, Some(2)));
+        recorder.answer(first, 1);
+        recorder.answer(second, 2);
+        recorder.answer(recorder.invoke(3, None), seen);
+        assert_eq!(check(&BlindRegister, &recorder.history()).is_ok(), seen != 0, "{seen}");
+    }
+}
+
 /// Whether any order of any of the calls explains the history: every one is tried.
 fn by_brute_force(
     state: &<RevisionRegister<u8> as Specification>::State,
