@@ -285,7 +285,7 @@ async fn the_store_in_memory_is_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_answers_are_no_violation() {
-    drive::commits(handles(OddStore::with(Oddity::LosesAnswers)), 8, 30).await;
+    drive::commits(handles(OddStore::with(Oddity::LosesAnswers)), 8, 125).await;
 }
 
 async fn violation_of(drive: impl Future<Output = ()>) -> String {

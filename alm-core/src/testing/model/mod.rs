@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The model numbers resources by itself, for it does not know which ids the store gives and to which microsecond something
-//! happens; [`System`] translates. To go beyond what [`check`] does, take the parts: [`Command`]s are made by [`commands`],
+//! happens; [`System`] translates. To go beyond what [`check()`] does, take the parts: [`Command`]s are made by [`commands`],
 //! told to the [`Model`] and to the [`System`], which compares.
 
 mod ask;
