@@ -11,7 +11,10 @@ use alm_core::{
     policy::{Action, SCOPE_AUDITOR},
     ports::{AppFilter, AuditFilter, Reader},
     services::{IssuedToken, Limit, Precondition},
-    testing::{Call, Fault},
+    testing::{
+        Call, Fault, ManualClock,
+        inspect::{log_of, settle},
+    },
 };
 use alm_store_memory::MemoryStore;
 use serde_json::json;
@@ -19,7 +22,7 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
     fakes::{FakeHasher, FakeIssuer, HASH_MARK},
-    given::{ManualClock, admin, by, keyed, log_of, settle, types_of, user},
+    given::{admin, by, keyed, types_of, user},
     rough_store::rough,
 };
 
@@ -71,7 +74,7 @@ async fn a_login_goes_on_record_whether_it_succeeds_or_not() {
     login(&alm, &Context::anonymous(), "nobody", PASSWORD).await.unwrap_err();
 
     // then
-    let log = log_of(&alm).await;
+    let log = log_of(alm.store().as_ref()).await;
     let told: Vec<_> = log[1..]
         .iter()
         .map(|event| (event.data.event_type().as_str(), event.actor.as_str(), event.subject.to_string()))
@@ -101,7 +104,7 @@ async fn an_unknown_user_looks_like_a_wrong_password() {
     assert_eq!((wrong.code(), wrong.to_string()), (unknown.code(), unknown.to_string()));
     assert_eq!(wrong.code(), "wrong-credentials");
     assert_eq!(hasher.verified.load(Ordering::Relaxed), 2, "it costs a hash either way");
-    let data: Vec<_> = log_of(&alm).await[1..].iter().map(|event| event.data.to_json()).collect();
+    let data: Vec<_> = log_of(alm.store().as_ref()).await[1..].iter().map(|event| event.data.to_json()).collect();
     assert_eq!(data, [json!({"user": "carol"}), json!({"user": "nobody"})], "the event does not tell either");
 }
 
@@ -251,7 +254,7 @@ async fn a_user_sets_its_own_password_an_admin_everyones() {
     login(&alm, &Context::anonymous(), "dave", PASSWORD).await.unwrap();
     alm.accounts().set_password(&admin(), &name("dave"), &new).await.unwrap();
     login(&alm, &Context::anonymous(), "dave", "another horse").await.unwrap();
-    let changed: Vec<_> = log_of(&alm)
+    let changed: Vec<_> = log_of(alm.store().as_ref())
         .await
         .iter()
         .filter(|event| matches!(event.data, EventData::PasswordChanged(_)))
@@ -277,8 +280,11 @@ async fn a_refusal_goes_on_record_with_what_was_asked_for() {
 
     // then
     assert!(refusals.iter().all(|refusal| refusal.code() == "forbidden"));
-    let told: Vec<_> =
-        log_of(&alm).await.iter().map(|event| (event.data.to_json(), event.subject.to_string())).collect();
+    let told: Vec<_> = log_of(alm.store().as_ref())
+        .await
+        .iter()
+        .map(|event| (event.data.to_json(), event.subject.to_string()))
+        .collect();
     let refused =
         |action: Action, subject: &str| (json!({"user": "bob", "action": action.as_str()}), subject.to_owned());
     assert_eq!(
@@ -371,7 +377,7 @@ async fn no_password_and_no_hash_is_ever_told_logged_or_shown() {
     settle(&alm, &[]).await;
 
     // then
-    shown.extend(log_of(&alm).await.iter().map(|event| format!("{event:?} {}", event.data.to_json())));
+    shown.extend(log_of(alm.store().as_ref()).await.iter().map(|event| format!("{event:?} {}", event.data.to_json())));
     shown.extend(sent.lock().unwrap().iter().map(|changeset| format!("{changeset:?}")));
     shown.push(format!("{:?}", store.user(&name("carol")).await));
     shown.push(format!("{alm:?}"));

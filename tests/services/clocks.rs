@@ -6,10 +6,11 @@ use alm_core::{
     Alm,
     domain::{AppUpdate, DeploymentStatus, VersionUpdate},
     services::Precondition,
+    testing::ManualClock,
 };
 use alm_store_memory::MemoryStore;
 
-use crate::given::{ManualClock, a_deployment, a_version, admin, an_app};
+use crate::given::{a_deployment, a_version, admin, an_app};
 
 #[tokio::test]
 async fn no_change_is_dated_before_what_it_changes() {

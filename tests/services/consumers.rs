@@ -18,7 +18,10 @@ use alm_core::{
     ports::{AppFilter, DeploymentFilter, Store, VersionFilter},
     runtime::{AuditConsumer, AutoDeploy, Cascade, Effects, HandleError, Handled, Handler, HandlerContext},
     services::Precondition,
-    testing::{Call, Fault},
+    testing::{
+        Call, Fault,
+        inspect::{assert_each_event_is_audited_once, audit_of, catch_up, log_of, settle},
+    },
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
@@ -26,10 +29,7 @@ use futures_util::FutureExt;
 
 use crate::{
     fakes::{FakeHasher, FakeIssuer},
-    given::{
-        a_deployment, a_version, admin, an_app, assert_each_event_is_audited_once, audit_of, by, catch_up,
-        environments, log_of, settle, subjects, user,
-    },
+    given::{a_deployment, a_version, admin, an_app, by, environments, subjects, user},
     rough_store::rough,
 };
 
@@ -74,7 +74,7 @@ async fn the_audit_log_has_every_kind_of_event() {
     settle(&alm, &[]).await;
 
     // then
-    assert_each_event_is_audited_once(&alm).await;
+    assert_each_event_is_audited_once(alm.store().as_ref()).await;
     let kinds: BTreeSet<_> = audit_of(alm.store().as_ref()).await.into_iter().map(|e| e.entry.event_type).collect();
     let all: BTreeSet<_> = EventType::ALL.iter().map(|kind| kind.as_str().to_owned()).collect();
     assert_eq!(kinds, all);
@@ -106,7 +106,7 @@ async fn a_cascade_goes_in_steps_and_leaves_nothing() {
     assert_eq!(left.iter().map(|version| version.id).collect::<Vec<_>>(), [bystander]);
     let left = store.deployments(&DeploymentFilter::default(), None, usize::MAX).await.unwrap();
     assert_eq!(left.iter().map(|deployment| deployment.version_id).collect::<Vec<_>>(), [bystander]);
-    let log = log_of(&alm).await;
+    let log = log_of(alm.store().as_ref()).await;
     let deleted: Vec<_> = versions.iter().map(|id| format!("versions/{id}")).collect();
     assert_eq!(subjects(&log, EventType::VersionDeleted), deleted);
     let deletions = |kind| log.iter().filter(move |event| event.data.event_type() == kind);
@@ -117,7 +117,7 @@ async fn a_cascade_goes_in_steps_and_leaves_nothing() {
         *steps.entry(event.changeset).or_default() += 1;
     }
     assert!(steps.values().all(|size| *size <= 100), "one commit stays small: {steps:?}");
-    assert_each_event_is_audited_once(&alm).await;
+    assert_each_event_is_audited_once(alm.store().as_ref()).await;
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn each_new_version_is_deployed_to_each_environment_by_who_created_it() {
     let made: Vec<_> = deployments.iter().map(|d| (d.version_id, d.app_id, d.environment.as_str(), d.status)).collect();
     let due = |version, environment| (version, app, environment, DeploymentStatus::Pending);
     assert_eq!(made, [due(first, "dev"), due(first, "prod"), due(second, "dev"), due(second, "prod")]);
-    let log = log_of(&alm).await;
+    let log = log_of(alm.store().as_ref()).await;
     let created = log.iter().filter(|event| event.data.event_type() == EventType::DeploymentCreated);
     assert_eq!(created.map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["bob", "bob", "ada", "ada"]);
 }
@@ -203,7 +203,7 @@ async fn a_version_that_is_deleted_meanwhile_is_not_deployed() {
     // then
     let deployments = direct.store().deployments(&DeploymentFilter::default(), None, 10).await.unwrap();
     assert_eq!(deployments.iter().map(|deployment| deployment.version_id).collect::<Vec<_>>(), [kept]);
-    let log = log_of(&direct).await;
+    let log = log_of(direct.store().as_ref()).await;
     assert_eq!(subjects(&log, EventType::DeploymentCreated).len(), 1);
 }
 
@@ -287,7 +287,7 @@ async fn assert_only_the_culprit_is_buried(culprit: &str, reason: &str, all_at_o
     assert_eq!(descriptions(alm.store().as_ref()).await, described.map(|(a, b)| (a.to_owned(), b.to_owned())));
     let letters = alm.store().dead_letters(&Greeter::default().name(), None, 10).await.unwrap();
     let [letter] = letters.as_slice() else { panic!("one letter, not {letters:?}") };
-    let log = log_of(&alm).await;
+    let log = log_of(alm.store().as_ref()).await;
     assert_eq!((letter.position, letter.event_id, letter.reason.as_str()), (Position::new(5), log[4].id, reason));
     assert_eq!(letter.document["id"], log[4].id.to_string());
     assert_eq!(letter.document["data"]["name"], culprit);
@@ -322,7 +322,7 @@ async fn what_is_buried_stays_buried() {
     // then nothing happens again
     let letters = alm.store().dead_letters(&Greeter::default().name(), None, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
-    assert_eq!(log_of(&alm).await.len(), 1);
+    assert_eq!(log_of(alm.store().as_ref()).await.len(), 1);
 }
 
 #[tokio::test]

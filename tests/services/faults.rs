@@ -9,7 +9,11 @@ use alm_core::{
     ports::{BackendErrorKind, Committer, DeploymentFilter, EventLog, Ids, Outcome, SystemIds, VersionFilter},
     runtime::{AuditConsumer, Consumer, Handler},
     services::Precondition,
-    testing::{Call, Fault, Operation, Script},
+    testing::{
+        Call, Fault, InstantTimer, Operation, Script,
+        inspect::{assert_each_event_is_audited_once, audit_of, catch_up, log_of, settle, until},
+        property,
+    },
 };
 use alm_store_memory::MemoryStore;
 use futures_util::FutureExt;
@@ -17,10 +21,7 @@ use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use tokio::{sync::oneshot, task::yield_now};
 
 use crate::{
-    given::{
-        InstantTimer, a_version, admin, an_app, assert_each_event_is_audited_once, audit_of, catch_up, environments,
-        keyed, log_of, property, settle, subjects, types_of, until,
-    },
+    given::{a_version, admin, an_app, environments, keyed, subjects, types_of},
     rough_store::{RoughStore, rough},
 };
 
@@ -76,9 +77,9 @@ impl Users {
 
     /// Checks that every consumer has done all of its work, once.
     async fn assert_each_event_had_its_effect_once(&self) {
-        assert_each_event_is_audited_once(&self.alm).await;
+        assert_each_event_is_audited_once(self.alm.store().as_ref()).await;
         let store = self.alm.store();
-        let log = log_of(&self.alm).await;
+        let log = log_of(self.alm.store().as_ref()).await;
         let times = |kind| {
             let mut times = BTreeMap::<_, usize>::new();
             for subject in subjects(&log, kind) {
@@ -216,7 +217,7 @@ async fn a_consumer_that_finds_its_place_taken_goes_on_from_there() {
 
     // then
     assert_eq!(position.get(), 4);
-    assert_each_event_is_audited_once(&direct).await;
+    assert_each_event_is_audited_once(direct.store().as_ref()).await;
     assert_eq!(direct.store().dead_letters(&AuditConsumer.name(), None, 1).await.unwrap(), []);
 }
 
@@ -248,7 +249,7 @@ async fn a_consumer_that_finds_itself_set_back_does_not_skip_what_lies_between()
 
     // then
     assert_eq!(position.get(), 3);
-    assert_each_event_is_audited_once(&direct).await;
+    assert_each_event_is_audited_once(direct.store().as_ref()).await;
 }
 
 #[tokio::test]
@@ -269,7 +270,7 @@ async fn a_consumer_says_when_the_store_failed_and_goes_on_from_where_it_stands(
         let checkpoint = direct.store().checkpoint(&AuditConsumer.name(), direct.store().log_id()).await.unwrap();
         assert_eq!(checkpoint, stands.map(Position::new));
         assert_eq!(consumer.catch_up(&InstantTimer).await.unwrap().get(), 1);
-        assert_each_event_is_audited_once(&direct).await;
+        assert_each_event_is_audited_once(direct.store().as_ref()).await;
     }
 }
 
@@ -282,18 +283,18 @@ async fn the_run_ends_when_the_shutdown_does() {
         let alm = alm.clone();
         tokio::spawn(async move { alm.run(InstantTimer, async { drop(stopped.await) }).await })
     };
-    until(async || audit_of(alm.store().as_ref()).await.len() == 1).await;
+    until("the event is audited", async || audit_of(alm.store().as_ref()).await.len() == 1).await;
     assert!(!running.is_finished());
 
     drop(stop);
-    until(async || running.is_finished()).await;
+    until("the consumers stop", async || running.is_finished()).await;
 
     running.await.unwrap();
     // What comes now waits for the next run.
     alm.apps().create(&admin(), an_app("b")).await.unwrap();
     assert_eq!(audit_of(alm.store().as_ref()).await.len(), 1);
     settle(&alm, &[]).await;
-    assert_each_event_is_audited_once(&alm).await;
+    assert_each_event_is_audited_once(alm.store().as_ref()).await;
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use alm_core::{
     domain::App,
     ports::{AppFilter, DeploymentFilter},
     services::{Created, Limit, Precondition},
+    testing::ManualClock,
 };
 use alm_store_memory::MemoryStore;
 
-use crate::given::{ManualClock, a_deployment, a_version, admin, an_app, by, keyed, types_of, user};
+use crate::given::{a_deployment, a_version, admin, an_app, by, keyed, types_of, user};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60 * SECOND;

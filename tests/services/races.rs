@@ -14,16 +14,16 @@ use alm_core::{
     domain::{App, AppId, AppUpdate, Deployment, DeploymentStatus, EventData, EventType, VersionId},
     ports::{AppFilter, DeploymentFilter, Store, VersionFilter},
     services::{Created, Limit, Precondition},
-    testing::Fault,
+    testing::{
+        Fault, InstantTimer,
+        inspect::{assert_each_event_is_audited_once, log_of, settle, until},
+    },
 };
 use alm_store_memory::MemoryStore;
 use tokio::sync::{Barrier, oneshot};
 
 use crate::{
-    given::{
-        InstantTimer, a_deployment, a_version, admin, an_app, assert_each_event_is_audited_once, environments, keyed,
-        log_of, settle, subjects, types_of, until,
-    },
+    given::{a_deployment, a_version, admin, an_app, environments, keyed, subjects, types_of},
     rough_store::rough,
 };
 
@@ -155,7 +155,7 @@ async fn assert_all_gone(alm: &Alm, versions: &[VersionId], deployments: &[Deplo
     let store = alm.store();
     assert_eq!(store.versions(&VersionFilter::default(), None, usize::MAX).await.unwrap(), []);
     assert_eq!(store.deployments(&DeploymentFilter::default(), None, usize::MAX).await.unwrap(), []);
-    let log = log_of(alm).await;
+    let log = log_of(alm.store().as_ref()).await;
     let sorted = |mut subjects: Vec<String>| {
         subjects.sort();
         subjects
@@ -205,7 +205,7 @@ async fn create_deployments(alm: Alm, version: VersionId, gone: Arc<AtomicBool>)
 /// Waits until the log has grown by some events, so that what follows happens in the middle of things.
 async fn until_busy(alm: &Alm, events: u64) {
     let after = alm.store().head().await.unwrap().get() + events;
-    until(async || alm.store().head().await.unwrap().get() >= after).await;
+    until("enough has happened", async || alm.store().head().await.unwrap().get() >= after).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -227,7 +227,7 @@ async fn no_version_outlives_the_app_that_is_deleted_meanwhile() {
 
         settle(&alm, &[]).await;
         assert_all_gone(&alm, &created, &[]).await;
-        assert_each_event_is_audited_once(&alm).await;
+        assert_each_event_is_audited_once(alm.store().as_ref()).await;
     }
 }
 
@@ -255,7 +255,7 @@ async fn no_deployment_outlives_the_version_that_is_deleted_meanwhile() {
 
         settle(&alm, &[]).await;
         assert_all_gone(&alm, &[version], &created).await;
-        assert_each_event_is_audited_once(&alm).await;
+        assert_each_event_is_audited_once(alm.store().as_ref()).await;
     }
 }
 
@@ -290,7 +290,7 @@ async fn no_conditional_update_is_lost() {
 
         let app = alm.apps().get(&admin(), id).await.unwrap();
         assert_eq!((app.revision.get(), app.description.as_str()), (51, "50"));
-        let told: Vec<_> = log_of(&alm)
+        let told: Vec<_> = log_of(alm.store().as_ref())
             .await
             .iter()
             .filter_map(|event| match &event.data {
@@ -338,7 +338,7 @@ async fn a_deployment_reaches_exactly_one_final_status() {
         assert!(answers.iter().filter_map(|a| a.as_ref().err()).all(|error| error.code() == "illegal-transition"));
         let mut status = Pending;
         let mut told = 0;
-        for event in log_of(&alm).await {
+        for event in log_of(alm.store().as_ref()).await {
             if let EventData::DeploymentUpdated(update) = &event.data {
                 assert_eq!(update.previous_status, status);
                 status = update.previous_status.to(update.deployment.status).unwrap();
@@ -375,13 +375,16 @@ async fn the_consumers_of_two_processes_do_everything_once() {
             async move { alm.versions().create(&admin(), a_version(app, &format!("v{i}"))).await.unwrap().value.id }
         }))
         .await;
-        until(async || processes[0].progress().await.unwrap().iter().all(|consumer| consumer.lag() == 0)).await;
+        until("every consumer is done", async || {
+            processes[0].progress().await.unwrap().iter().all(|consumer| consumer.lag() == 0)
+        })
+        .await;
         drop(stops);
         for process in running {
             process.await.unwrap();
         }
 
-        assert_each_event_is_audited_once(&processes[0]).await;
+        assert_each_event_is_audited_once(processes[0].store().as_ref()).await;
         let deployments = store.deployments(&DeploymentFilter::default(), None, usize::MAX).await.unwrap();
         let made: BTreeSet<_> = deployments.iter().map(|d| (d.version_id, d.environment.as_str())).collect();
         let due: BTreeSet<_> = created.iter().flat_map(|version| [(*version, "dev"), (*version, "prod")]).collect();

@@ -8,11 +8,15 @@ use alm_core::{
     domain::{Event, Position},
     ports::{BackendError, BackendErrorKind, BusError, Outcome},
     runtime::{Consumer, Relay},
-    testing::mocks::{MockEventBus, mockall::Sequence},
+    testing::{
+        InstantTimer,
+        inspect::{catch_up, log_of},
+        mocks::{MockEventBus, mockall::Sequence},
+    },
 };
 use alm_store_memory::MemoryStore;
 
-use super::given::{InstantTimer, admin, an_app, catch_up, log_of};
+use super::given::{admin, an_app};
 
 async fn three_apps() -> Alm {
     let alm = Alm::builder(Arc::new(MemoryStore::new())).build();
@@ -50,7 +54,7 @@ async fn the_bus_gets_every_event_once_and_in_order() {
     catch_up(&alm, Relay::to(Arc::new(keeping(&kept)))).await;
     alm.apps().create(&admin(), an_app("four")).await.unwrap();
     catch_up(&alm, Relay::to(Arc::new(keeping(&kept)))).await;
-    let log: Vec<_> = log_of(&alm).await.iter().map(|event| event.position).collect();
+    let log: Vec<_> = log_of(alm.store().as_ref()).await.iter().map(|event| event.position).collect();
     assert_eq!(*kept.lock().unwrap(), log);
 }
 
@@ -72,7 +76,7 @@ async fn what_the_bus_has_not_taken_is_published_again() {
 #[tokio::test]
 async fn an_event_that_the_bus_will_never_take_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let alm = three_apps().await;
-    let refused = log_of(&alm).await[1].id;
+    let refused = log_of(alm.store().as_ref()).await[1].id;
     let (mut bus, mut order) = (MockEventBus::new(), Sequence::new());
     let rejected = move |_: &[Arc<Event>]| Err(BusError::Rejected { event: refused, reason: "too large".to_owned() });
     bus.expect_publish().times(1).in_sequence(&mut order).returning(rejected);

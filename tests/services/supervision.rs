@@ -8,11 +8,12 @@ use alm_core::{
     domain::{Event, Position},
     ports::StoreError,
     runtime::{Consumer, HandleError, Handled, Handler, HandlerContext},
+    testing::{InstantTimer, inspect::audit_of},
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
 
-use super::given::{InstantTimer, admin, an_app, audit_of};
+use super::given::{admin, an_app};
 
 #[derive(Clone, Copy, Debug)]
 enum Bug {

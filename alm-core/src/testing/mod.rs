@@ -7,9 +7,13 @@ mod clock;
 pub mod conformance;
 mod faults;
 pub mod fixtures;
+pub mod inspect;
+pub mod linearizability;
 mod memory_bus;
 #[cfg(feature = "mocks")]
 pub mod mocks;
+#[cfg(feature = "proptest1")]
+pub mod model;
 #[cfg(feature = "proptest1")]
 mod property;
 #[cfg(feature = "proptest1")]

@@ -5,5 +5,8 @@
 mod bus_conformance;
 mod flawed_buses;
 mod histories;
+mod linearizability;
 mod mocks;
+mod model;
+mod odd_store;
 mod strategies;

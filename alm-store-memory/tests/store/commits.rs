@@ -6,13 +6,14 @@ use alm_core::{
     changeset::{Change, Changeset, Guard},
     domain::{PasswordHash, Position, Revision, Subject},
     ports::{Committer, Contention, EventLog, Reader, Sequence, StoreError, Unique},
+    testing::property,
 };
 use alm_store_memory::MemoryStore;
 use proptest::{prelude::*, sample::subsequence, test_runner::TestRunner};
 
 use crate::given::{
-    account, answer, app, app_id, checkpoint, consumer, deployment, entry, event, letter, of, of_all, progress,
-    property, scope, sight, stamp, username, version, version_id,
+    account, answer, app, app_id, checkpoint, consumer, deployment, entry, event, letter, of, of_all, progress, scope,
+    sight, stamp, username, version, version_id,
 };
 
 /// A store with something of everything.

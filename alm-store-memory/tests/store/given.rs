@@ -1,9 +1,6 @@
 //! Changesets to commit, and a look at everything that a store shows.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use alm_core::{
     changeset::{
@@ -19,7 +16,6 @@ use alm_core::{
     ports::{AppFilter, AuditFilter, DeploymentFilter, EventLog, Ids, Reader, SystemIds, VersionFilter},
 };
 use alm_store_memory::MemoryStore;
-use proptest::test_runner::{Config, RngSeed};
 
 pub(crate) fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap()
@@ -223,15 +219,4 @@ pub(crate) async fn sight(store: &MemoryStore, changesets: &[ChangesetId]) -> Si
         sight.receipts.push(store.receipt(*changeset).await.unwrap());
     }
     sight
-}
-
-/// Property tests write nothing into the tree: a failure shows the seed, and the seed gives the failure again.
-pub(crate) fn property(cases: u32) -> Config {
-    let mut config = Config { cases, failure_persistence: None, ..Config::default() };
-    if matches!(config.rng_seed, RngSeed::Random) {
-        config.rng_seed = RngSeed::Fixed(RandomState::new().hash_one(cases));
-    }
-    // Shown when the test fails.
-    eprintln!("PROPTEST_RNG_SEED={}", config.rng_seed);
-    config
 }

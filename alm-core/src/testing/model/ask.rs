@@ -1,54 +1,41 @@
-//! The real thing, asked for the same and made comparable.
+//! Commands as calls of the services.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use alm_core::{
-    Alm, Context, Error,
-    domain::{
-        Actor, AppId, AppName, AppUpdate, AuditEntry, ChangesetId, DeploymentId, EnvironmentName, NewApp,
-        NewDeployment, NewVersion, Position, Revision, Timestamp, VersionId, VersionUpdate,
-    },
-    ports::{AppFilter, AuditFilter, Clock, DeploymentFilter, LabelFilter, VersionFilter},
-    services::{Limit, Page, Precondition},
-};
-use alm_store_memory::MemoryStore;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
-use crate::given::{ManualClock, admin, assert_each_event_is_audited_once, log_of, settle, user};
+use crate::{
+    domain::{
+        Actor, AppId, AppName, AppUpdate, AuditEntry, DeploymentId, EnvironmentName, NewApp, NewDeployment, NewVersion,
+        Revision, Role, VersionId, VersionUpdate,
+    },
+    policy::Principal,
+    ports::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter},
+    services::{Alm, Context, Error, Limit, Page, Precondition},
+    testing::{ManualClock, inspect::settle_at},
+};
 
 use super::{
     command::{Agreed, Command, DeploymentsOf, Label, Number, Who},
-    told::{Answer, Told},
+    system::{Ids, id_of},
+    told::actor,
 };
-
-/// When every story begins, in microseconds since the epoch.
-const START: i64 = 1_795_348_800_000_000;
-
-/// An id that no store gives while a test runs.
-const NEVER: i64 = i64::MAX;
-
-pub(super) struct System {
-    runtime: Runtime,
-    alm: Alm,
-    clock: Arc<ManualClock>,
-    // The id of the resource that the model knows by its place here.
-    apps: Vec<i64>,
-    versions: Vec<i64>,
-    deployments: Vec<i64>,
-    // The furthest that the clock ever was.
-    furthest: Timestamp,
-    // The changeset and the time of each event.
-    times: Vec<(ChangesetId, Timestamp)>,
-}
 
 fn context(who: Who) -> Context {
     match who {
-        Who::Admin => admin(),
-        Who::User => user(),
+        Who::Admin => by(who, Role::Admin),
+        Who::User => by(who, Role::User),
         Who::Nobody => Context::anonymous(),
     }
+}
+
+fn by(who: Who, role: Role) -> Context {
+    Context::new(Principal::new(Actor::parse(actor(who)).expect("the name of an actor"), role))
+}
+
+fn admin() -> Context {
+    context(Who::Admin)
 }
 
 fn labels(team: Label) -> BTreeMap<String, String> {
@@ -66,7 +53,7 @@ fn precondition(agreed: &Agreed) -> Precondition {
 }
 
 fn json(value: impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap()
+    serde_json::to_value(value).expect("what is answered can be written as JSON")
 }
 
 /// Reads a list to its end; every page but the last is full, and the last has something unless the list is empty.
@@ -76,7 +63,7 @@ async fn pages<T, K>(
 ) -> Result<Vec<T>, Error> {
     let (mut items, mut after) = (Vec::new(), None);
     loop {
-        let page = read(after, Limit::new(limit).unwrap()).await?;
+        let page = read(after, Limit::new(limit).expect("a limit that is allowed")).await?;
         assert!(page.items.len() == limit || page.next.is_none() && page.items.len() < limit, "a page is not full");
         assert!(items.is_empty() || !page.items.is_empty(), "a page was promised and has nothing");
         items.extend(page.items);
@@ -88,57 +75,17 @@ async fn pages<T, K>(
     }
 }
 
-/// Takes down the id of a new resource, which is higher than those before.
-fn note(ids: &mut Vec<i64>, id: i64) {
-    assert!(id > 0 && ids.last().is_none_or(|last| *last < id), "{id} after {ids:?}");
-    ids.push(id);
+/// Asks ALM, where the resources have these ids.
+pub(super) struct Asker<'a> {
+    pub(super) alm: &'a Alm,
+    pub(super) clock: &'a ManualClock,
+    pub(super) ids: &'a Ids,
+    /// How many events there are in the log when it has done what it is asked for.
+    pub(super) events: u64,
 }
 
-impl System {
-    pub(super) fn new() -> Self {
-        let clock = ManualClock::at(START);
-        let alm = Alm::builder(Arc::new(MemoryStore::new())).clock(clock.clone()).build();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (apps, versions, deployments, times) = Default::default();
-        Self { runtime, alm, clock, apps, versions, deployments, furthest: Timestamp::MIN, times }
-    }
-
-    pub(super) fn obey(&mut self, command: &Command) -> Answer {
-        let answer = self.runtime.block_on(self.ask(command));
-        self.note_times();
-        let value = answer.map_err(|error| error.code())?;
-        let id = value["id"].as_i64();
-        match command {
-            Command::CreateApp { .. } => note(&mut self.apps, id.unwrap()),
-            Command::CreateVersion { .. } => note(&mut self.versions, id.unwrap()),
-            Command::CreateDeployment { .. } => note(&mut self.deployments, id.unwrap()),
-            _ => {}
-        }
-        Ok(self.in_numbers(self.ids_in_answer(command), value))
-    }
-
-    /// Takes down the times of new events. Time goes on from one commit to the next even if the clock stands or is set back,
-    /// and follows the clock when that is ahead.
-    fn note_times(&mut self) {
-        let now = self.clock.now();
-        self.furthest = self.furthest.max(now);
-        let known = Position::new(self.times.len() as u64);
-        for event in self.runtime.block_on(self.alm.store().read(known, usize::MAX)).unwrap() {
-            match self.times.last() {
-                Some((changeset, last)) if *changeset == event.changeset => assert_eq!(*last, event.time),
-                last => {
-                    assert!(last.is_none_or(|(_, last)| *last < event.time), "{event:?} is not later than the last");
-                    assert!(
-                        now <= event.time && event.time < self.furthest.plus_seconds(1),
-                        "{event:?} is not of its time"
-                    );
-                }
-            }
-            self.times.push((event.changeset, event.time));
-        }
-    }
-
-    async fn ask(&self, command: &Command) -> Result<Value, Error> {
+impl Asker<'_> {
+    pub(super) async fn ask(&self, command: &Command) -> Result<Value, Error> {
         match command.clone() {
             Command::CreateApp { .. }
             | Command::GetApp { .. }
@@ -158,7 +105,7 @@ impl System {
             | Command::ListDeployments { .. } => self.ask_of_deployments(command.clone()).await,
             Command::Audit { event_type, actor, limit } => {
                 let event_type = event_type.map(str::to_owned);
-                let actor = actor.map(|actor| Actor::parse(actor).unwrap());
+                let actor = actor.map(|actor| Actor::parse(actor).expect("the name of an actor"));
                 let filter = AuditFilter { event_type, actor, ..AuditFilter::default() };
                 let read = async |after, limit| self.alm.audit().list(&admin(), &filter, after, limit).await;
                 let entries = pages(limit, read).await?.into_iter();
@@ -166,7 +113,7 @@ impl System {
                 Ok(entries.map(told).collect())
             }
             Command::CatchUp => {
-                settle(&self.alm, &[]).await;
+                settle_at(self.alm, &[], self.events).await;
                 Ok(Value::Null)
             }
             Command::Wait(micros) => {
@@ -192,7 +139,7 @@ impl System {
                 Ok(json(apps.delete(&context(who), self.app(app), &precondition(&agreed)).await?))
             }
             Command::ListApps { name, team, limit } => {
-                let name = name.map(|name| AppName::parse(name).unwrap());
+                let name = name.map(|name| AppName::parse(name).expect("the name of an app"));
                 let filter = AppFilter { name, labels: label_filter(team) };
                 Ok(json(pages(limit, async |after, limit| apps.list(&admin(), &filter, after, limit).await).await?))
             }
@@ -254,7 +201,8 @@ impl System {
                 let filter = DeploymentFilter {
                     app_id: app.map(|app| self.app(app)),
                     version_id: version.map(|version| self.version(version)),
-                    environment: environment.map(|environment| EnvironmentName::parse(environment).unwrap()),
+                    environment: environment
+                        .map(|environment| EnvironmentName::parse(environment).expect("the name of an environment")),
                     status,
                 };
                 let read = async |after, limit| deployments.list(&admin(), &filter, after, limit).await;
@@ -265,87 +213,14 @@ impl System {
     }
 
     fn app(&self, number: Number) -> AppId {
-        AppId::new(id_of(&self.apps, number)).unwrap()
+        AppId::new(id_of(&self.ids.apps, number)).expect("a positive id")
     }
 
     fn version(&self, number: Number) -> VersionId {
-        VersionId::new(id_of(&self.versions, number)).unwrap()
+        VersionId::new(id_of(&self.ids.versions, number)).expect("a positive id")
     }
 
     fn deployment(&self, number: Number) -> DeploymentId {
-        DeploymentId::new(id_of(&self.deployments, number)).unwrap()
+        DeploymentId::new(id_of(&self.ids.deployments, number)).expect("a positive id")
     }
-
-    /// Which ids stand in the member `id` of an answer.
-    fn ids_in_answer(&self, command: &Command) -> &[i64] {
-        match command {
-            Command::CreateVersion { .. }
-            | Command::GetVersion { .. }
-            | Command::UpdateVersion { .. }
-            | Command::ListVersions { .. } => &self.versions,
-            Command::CreateDeployment { .. }
-            | Command::GetDeployment { .. }
-            | Command::SetStatus { .. }
-            | Command::ListDeployments { .. } => &self.deployments,
-            _ => &self.apps,
-        }
-    }
-
-    /// The place in the log of the event that was told at that time.
-    fn place_of(&self, time: &Value) -> Value {
-        let Some(time) = time.as_str() else { return Value::Null };
-        let place = self.times.iter().position(|(_, known)| known.to_string() == time);
-        place.unwrap_or_else(|| panic!("nothing happened at {time}")).into()
-    }
-
-    /// `value` with the model's numbers for ids and places in the log for times; `own` are those that stand in the member `id`.
-    fn in_numbers(&self, own: &[i64], value: Value) -> Value {
-        match value {
-            Value::Array(values) => values.into_iter().map(|value| self.in_numbers(own, value)).collect(),
-            Value::Object(members) => {
-                let translated = members.into_iter().map(|(name, value)| {
-                    let value = match name.as_str() {
-                        "id" => number_of(own, &value),
-                        "app_id" => number_of(&self.apps, &value),
-                        "version_id" => number_of(&self.versions, &value),
-                        "deployment_id" => number_of(&self.deployments, &value),
-                        "created_at" | "updated_at" | "finished_at" | "since" => self.place_of(&value),
-                        "version" => self.in_numbers(&self.versions, value),
-                        "deployment" => self.in_numbers(&self.deployments, value),
-                        _ => value,
-                    };
-                    (name, value)
-                });
-                Value::Object(translated.collect())
-            }
-            other => other,
-        }
-    }
-
-    /// Checks that the event log tells just what the model does, and the audit log the same.
-    pub(super) fn assert_log(&self, expected: &[Told]) {
-        let log = self.runtime.block_on(log_of(&self.alm));
-        let types = log.iter().map(|event| event.data.event_type().as_str());
-        assert!(types.eq(expected.iter().map(|told| told.event_type.as_str())), "{log:#?}");
-        for (event, told) in log.iter().zip(expected) {
-            let ids = match told.about {
-                "apps" => &self.apps,
-                "versions" => &self.versions,
-                _ => &self.deployments,
-            };
-            assert_eq!(event.subject.to_string(), format!("{}/{}", told.about, id_of(ids, told.number)));
-            assert_eq!(self.in_numbers(ids, event.data.to_json()), told.data);
-            assert_eq!(event.actor.as_str(), told.actor);
-        }
-        self.runtime.block_on(assert_each_event_is_audited_once(&self.alm));
-    }
-}
-
-fn id_of(ids: &[i64], number: Number) -> i64 {
-    ids.get(number).copied().unwrap_or(NEVER)
-}
-
-fn number_of(ids: &[i64], id: &Value) -> Value {
-    let place = ids.iter().position(|known| Some(*known) == id.as_i64());
-    place.unwrap_or_else(|| panic!("no one has created {id}")).into()
 }

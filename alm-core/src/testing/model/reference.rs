@@ -2,17 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use alm_core::domain::DeploymentStatus;
+use proptest::{
+    prelude::Strategy as _,
+    strategy::{BoxedStrategy, Just},
+};
+use proptest_state_machine::ReferenceStateMachine;
 use serde_json::{Value, json};
 
+use crate::domain::DeploymentStatus;
+
 use super::{
-    command::{Agreed, Command, DeploymentsOf, Label, Number, Who},
+    command::{Agreed, Command, DeploymentsOf, Label, Number, Who, commands},
     rows::{App, Deployment, Times, Version, may_follow},
     told::{Answer, Told, UNKNOWN, actor, allow_users, has, list, next},
 };
 
+/// What ALM has been told and has done, in plain maps. It begins with nothing.
+///
+/// ```
+/// use alm_core::testing::model::{Command, Model, Who};
+///
+/// let mut model = Model::default();
+/// model.obey(&Command::CreateApp { who: Who::User, name: "billing", description: "", team: None });
+/// assert_eq!(model.answer().as_ref().unwrap()["name"], "billing");
+/// assert_eq!(model.log()[0].event_type, "AppCreated");
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct Model {
+pub struct Model {
     apps: BTreeMap<Number, App>,
     versions: BTreeMap<Number, Version>,
     deployments: BTreeMap<Number, Deployment>,
@@ -38,22 +54,42 @@ impl Default for Model {
     }
 }
 
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Command;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(model: &Self) -> BoxedStrategy<Command> {
+        commands(model.created())
+    }
+
+    fn apply(mut model: Self, command: &Command) -> Self {
+        model.obey(command);
+        model
+    }
+}
+
 impl Model {
     /// How many apps, versions and deployments there ever were.
-    pub(super) fn created(&self) -> [usize; 3] {
+    pub fn created(&self) -> [usize; 3] {
         self.created
     }
 
-    /// What came of the last command.
-    pub(super) fn answer(&self) -> &Answer {
+    /// What came of the last command; `null` before the first.
+    pub fn answer(&self) -> &Answer {
         &self.answer
     }
 
-    pub(super) fn log(&self) -> &[Told] {
+    /// What the log must tell.
+    pub fn log(&self) -> &[Told] {
         &self.log
     }
 
-    pub(super) fn obey(&mut self, command: &Command) {
+    /// Does what is asked for.
+    pub fn obey(&mut self, command: &Command) {
         self.answer = self.answer_to(command);
     }
 

@@ -1,114 +1,193 @@
 //! What can be asked for, from small pools so that requests often meet.
 
-use alm_core::domain::DeploymentStatus;
 use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use crate::domain::DeploymentStatus;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub enum Who {
+    /// `ada`, who may do everything.
     Admin,
+    /// `bob`, who may not delete.
     User,
+    /// Someone who has not said who they are.
     Nobody,
 }
 
-/// The number that the model gives a resource; it may also be of one that never existed.
-pub(super) type Number = usize;
+/// The number that the model gives a resource, from 0 in the order of creation; it may also be of one that never existed.
+pub type Number = usize;
 
-/// The revisions that a caller agrees to.
-pub(super) type Agreed = Option<Vec<u64>>;
+/// The revisions that a caller agrees to; `None` for any.
+pub type Agreed = Option<Vec<u64>>;
 
-pub(super) type Label = Option<&'static str>;
+/// The value of the label `team`.
+pub type Label = Option<&'static str>;
 
-#[derive(Clone, Debug)]
-pub(super) enum Command {
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Creates an app.
     CreateApp {
+        /// Who asks.
         who: Who,
+        /// Its name.
         name: &'static str,
+        /// Its description.
         description: &'static str,
+        /// Its label `team`.
         team: Label,
     },
+    /// Gets an app.
     GetApp {
+        /// Who asks.
         who: Who,
+        /// Which app.
         app: Number,
     },
+    /// Replaces what can be changed of an app.
     UpdateApp {
+        /// Who asks.
         who: Who,
+        /// Which app.
         app: Number,
+        /// Its name.
         name: &'static str,
+        /// Its description.
         description: &'static str,
+        /// Its label `team`.
         team: Label,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Deletes an app.
     DeleteApp {
+        /// Who asks.
         who: Who,
+        /// Which app.
         app: Number,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Lists apps, page by page, to the end.
     ListApps {
+        /// Only with this name.
         name: Option<&'static str>,
+        /// Only with this label `team`.
         team: Label,
+        /// How many on a page.
         limit: usize,
     },
+    /// Lists what runs in the environments of an app, page by page, to the end.
     Environments {
+        /// Which app.
         app: Number,
+        /// How many on a page.
         limit: usize,
     },
+    /// Creates a version.
     CreateVersion {
+        /// Who asks.
         who: Who,
+        /// Of which app.
         app: Number,
+        /// Its tag.
         tag: &'static str,
+        /// Its changelog.
         changelog: &'static str,
+        /// Its label `team`.
         team: Label,
     },
+    /// Gets a version.
     GetVersion {
+        /// Who asks.
         who: Who,
+        /// Which version.
         version: Number,
     },
+    /// Replaces what can be changed of a version.
     UpdateVersion {
+        /// Who asks.
         who: Who,
+        /// Which version.
         version: Number,
+        /// Its changelog.
         changelog: &'static str,
+        /// Its label `team`.
         team: Label,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Deletes a version.
     DeleteVersion {
+        /// Who asks.
         who: Who,
+        /// Which version.
         version: Number,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Lists versions, page by page, to the end.
     ListVersions {
+        /// Only of this app.
         app: Option<Number>,
+        /// Only with this label `team`.
         team: Label,
+        /// How many on a page.
         limit: usize,
     },
+    /// Creates a deployment.
     CreateDeployment {
+        /// Who asks.
         who: Who,
+        /// Of which version.
         version: Number,
+        /// Of which app the caller takes the version to be.
         app: Option<Number>,
+        /// Where to.
         environment: &'static str,
     },
+    /// Gets a deployment.
     GetDeployment {
+        /// Who asks.
         who: Who,
+        /// Which deployment.
         deployment: Number,
     },
+    /// Moves a deployment on.
     SetStatus {
+        /// Who asks.
         who: Who,
+        /// Which deployment.
         deployment: Number,
+        /// To which status.
         status: DeploymentStatus,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Deletes a deployment.
     DeleteDeployment {
+        /// Who asks.
         who: Who,
+        /// Which deployment.
         deployment: Number,
+        /// At which revisions.
         agreed: Agreed,
     },
+    /// Lists deployments, page by page, to the end.
     ListDeployments {
+        /// Which ones.
         filter: DeploymentsOf,
+        /// How many on a page.
         limit: usize,
     },
+    /// Lists audit entries, page by page, to the end.
     Audit {
+        /// Only of this type.
         event_type: Option<&'static str>,
+        /// Only by this actor.
         actor: Option<&'static str>,
+        /// How many on a page.
         limit: usize,
     },
     /// The consumers handle all there is.
@@ -118,12 +197,16 @@ pub(super) enum Command {
 }
 
 /// Which deployments.
-#[derive(Clone, Debug)]
-pub(super) struct DeploymentsOf {
-    pub(super) app: Option<Number>,
-    pub(super) version: Option<Number>,
-    pub(super) environment: Option<&'static str>,
-    pub(super) status: Option<DeploymentStatus>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentsOf {
+    /// Only of this app.
+    pub app: Option<Number>,
+    /// Only of this version.
+    pub version: Option<Number>,
+    /// Only to this environment.
+    pub environment: Option<&'static str>,
+    /// Only with this status.
+    pub status: Option<DeploymentStatus>,
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -163,8 +246,8 @@ fn limit() -> impl Strategy<Value = usize> {
     1..5_usize
 }
 
-/// Commands on the resources that were created until now, how many of each sort, and on a few that were not.
-pub(super) fn commands([apps, versions, deployments]: [usize; 3]) -> BoxedStrategy<Command> {
+/// Commands on the resources that were created until now, so many apps, versions and deployments, and on a few that were not.
+pub fn commands([apps, versions, deployments]: [usize; 3]) -> BoxedStrategy<Command> {
     let app = || 0..apps + 2;
     let version = || 0..versions + 2;
     let deployment = || 0..deployments + 2;

@@ -1,7 +1,8 @@
 //! What the model keeps, and how it looks from outside: as a resource and in an event.
 
-use alm_core::domain::DeploymentStatus;
 use serde_json::{Value, json};
+
+use crate::domain::DeploymentStatus;
 
 use super::command::{Agreed, Label, Number};
 

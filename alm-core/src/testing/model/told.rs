@@ -4,20 +4,26 @@ use serde_json::Value;
 
 use super::command::{Number, Who};
 
-/// What comes of a command: JSON, with the model's numbers for ids, or the code of an error.
-pub(super) type Answer = Result<Value, &'static str>;
+/// What comes of a command: JSON, with the model's numbers for ids and places in the log, from 0, for times; or the code of an
+/// error.
+pub type Answer = Result<Value, &'static str>;
 
 /// Stands for every resource that never existed.
-pub(super) const UNKNOWN: Number = Number::MAX;
+pub const UNKNOWN: Number = Number::MAX;
 
 /// What the log must tell of one change.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) event_type: String,
-    pub(super) about: &'static str,
-    pub(super) number: Number,
-    pub(super) data: Value,
-    pub(super) actor: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The type of the event.
+    pub event_type: String,
+    /// The sort of the resource: `apps`, `versions` or `deployments`.
+    pub about: &'static str,
+    /// Which one.
+    pub number: Number,
+    /// The data of the event, with the model's numbers for ids.
+    pub data: Value,
+    /// Who has made the change.
+    pub actor: &'static str,
 }
 
 pub(super) fn actor(who: Who) -> &'static str {
