@@ -212,8 +212,8 @@ async fn call_each(store: &impl Store) -> Vec<bool> {
 async fn a_plan_is_asked_about_each_call_to_a_store_and_can_refuse_it() {
     // given
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let (told, refuses) = (asked.clone(), Switch::default());
-    let inner = refuses.clone();
+    let (told, switch) = (asked.clone(), Switch::default());
+    let inner = switch.clone();
     let plan = move |call: &Call<'_>| {
         assert_eq!(call.changeset.is_some(), call.operation == Operation::Commit);
         told.lock().unwrap().push((call.number, call.operation));
@@ -223,7 +223,7 @@ async fn a_plan_is_asked_about_each_call_to_a_store_and_can_refuse_it() {
 
     // when
     let made = call_each(&faulty).await;
-    refuses.set(Fault::Refused(TIMEOUT));
+    switch.set(Fault::Refused(TIMEOUT));
     let refused = call_each(&faulty).await;
 
     // then
@@ -298,6 +298,15 @@ async fn the_same_seed_brings_the_same_faults_and_another_one_others() {
         assert!(!runs.contains(&run), "{}", dice(seed));
         runs.push(run);
     }
+}
+
+#[tokio::test]
+async fn a_seed_means_the_same_forever() {
+    // The outputs of Vigna's `splitmix64.c` for the seed 1234567 begin with …317, …973, …423, …431, …821.
+    let overloaded = Fault::Refused(BackendErrorKind::Overloaded);
+    let rates = [(Fault::None, 317), (Fault::Refused(TIMEOUT), 1), (Fault::None, 105), (overloaded, 1)];
+    let met = met(Seeded::new(1_234_567, rates)).await;
+    assert_eq!(met[..5], [Some(TIMEOUT), None, Some(BackendErrorKind::Overloaded), None, None]);
 }
 
 #[tokio::test]
@@ -462,8 +471,8 @@ async fn a_plan_is_asked_about_each_call_to_a_bus_and_its_subscriptions() {
     // given
     let store = Arc::new(MemoryStore::new());
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let (told, faults) = (asked.clone(), Switch::default());
-    let inner = faults.clone();
+    let (told, switch) = (asked.clone(), Switch::default());
+    let inner = switch.clone();
     let plan = move |call: &Call<'_>| {
         told.lock().unwrap().push((call.number, call.operation));
         inner.fault(call)
@@ -480,7 +489,7 @@ async fn a_plan_is_asked_about_each_call_to_a_bus_and_its_subscriptions() {
     drop(serving);
     let tag = reader.next(1).await.unwrap()[0].tag;
     reader.ack(&[tag]).await.unwrap();
-    faults.set(Fault::Refused(TIMEOUT));
+    switch.set(Fault::Refused(TIMEOUT));
     let refused = [
         faulty.publish(&[]).await.unwrap_err(),
         faulty.subscribe(&consumer("reader")).await.err().unwrap(),

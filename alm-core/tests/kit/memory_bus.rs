@@ -1,6 +1,6 @@
 //! The bus in memory keeps the contract of the port, line by line.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::Change,
@@ -237,11 +237,35 @@ async fn next_waits_for_what_comes_and_can_be_dropped() {
 
     // when
     let given = reader.next(1).await.unwrap();
-    let mut waiting = reader.next(10);
-    let rest = (&mut waiting).await.unwrap();
+    let rest = reader.next(10).await.unwrap();
 
     // then
     assert_eq!((positions(&given), positions(&rest)), (vec![1], vec![2]));
+}
+
+#[tokio::test]
+async fn whatever_there_is_to_say_wakes_a_reader_that_waits() {
+    type Deed = fn(&MemoryBus, &mut Option<Box<dyn Subscription>>, &[Arc<Event>]);
+    let deeds: [Deed; 5] = [
+        |bus, _, more| bus.publish(more).now_or_never().unwrap().unwrap(),
+        |bus, _, _| bus.inject("{"),
+        |bus, _, _| bus.redeliver(),
+        |bus, _, _| bus.interrupt(),
+        |_, other, _| drop(other.take()),
+    ];
+    for deed in deeds {
+        // given one that waits while another one has all there is
+        let bus = bus(1).await;
+        let (mut waits, mut other) = (reader(&bus).await, reader(&bus).await);
+        other.next(1).await.unwrap();
+        let (mut other, more) = (Some(other), events(1).await);
+
+        // when
+        let woken = async { tokio::join!(waits.next(10), async { deed(&bus, &mut other, &more) }) };
+
+        // then
+        assert!(tokio::time::timeout(Duration::from_secs(20), woken).await.is_ok());
+    }
 }
 
 #[tokio::test]
