@@ -362,16 +362,27 @@ async fn a_publication_that_is_dropped_lost_doubled_or_turned_round() {
 }
 
 #[tokio::test]
-async fn a_publication_that_is_doubled_arrives_twice() {
+async fn a_publication_and_an_acknowledgement_that_are_doubled_arrive_twice() {
+    // given
     let arrived = Arc::new(Mutex::new(Vec::new()));
     let told = arrived.clone();
     let counting = FaultyBus::over(Arc::new(MemoryBus::new()), move |call: &Call<'_>| {
         told.lock().unwrap().push((call.operation, call.events.len()));
         Fault::None
     });
-    let faulty = FaultyBus::over(Arc::new(counting), Fault::Duplicated);
+    let changes = |call: &Call<'_>| if call.operation.changes() { Fault::Duplicated } else { Fault::None };
+    let faulty = FaultyBus::over(Arc::new(counting), changes);
+
+    // when
     faulty.publish(&events(2).await).await.unwrap();
-    assert_eq!(*arrived.lock().unwrap(), [(Operation::Publish, 2); 2]);
+    let mut reader = faulty.subscribe(&consumer("reader")).await.unwrap();
+    let tag = reader.next(1).await.unwrap()[0].tag;
+    reader.ack(&[tag]).await.unwrap();
+
+    // then
+    let [publish, ack] = [(Operation::Publish, 2), (Operation::Ack, 0)];
+    let expected = [publish, publish, (Operation::Subscribe, 0), (Operation::Next, 0), ack, ack];
+    assert_eq!(*arrived.lock().unwrap(), expected);
 }
 
 #[tokio::test]

@@ -189,6 +189,7 @@ async fn an_acknowledgement_after_a_redelivery_counts_wherever_the_message_is_no
     let (mut slow, mut other) = (reader(&bus).await, reader(&bus).await);
     let given = slow.next(2).await.unwrap();
     bus.redeliver();
+    assert_eq!(bus.unacknowledged(&consumer("reader")), 2);
     assert_eq!(positions(&other.next(1).await.unwrap()), [1]);
 
     // when
