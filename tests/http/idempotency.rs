@@ -1,6 +1,6 @@
 use alm_core::{
     domain::Role,
-    testing::{Fault, Gate, Operation, Script},
+    testing::{Call, Fault, Gate},
 };
 use serde_json::{Value, json};
 
@@ -205,7 +205,8 @@ async fn a_key_whose_first_request_still_runs_is_409() {
     let ada = server.user();
     let body = json!({"name": "billing"});
     let gate = Gate::closed();
-    faults.set(Script::on(Operation::Commit, [Fault::Hold(gate.clone())]));
+    let holding = Fault::Hold(gate.clone());
+    faults.set(move |call: &Call<'_>| if call.changeset.is_some() { holding.clone() } else { Fault::None });
     let first = tokio::spawn(ada.post("/apps", &body).key("key").into_future());
     // The first of the two that comes waits for the gate, the other is refused.
     let second = tokio::spawn(ada.post("/apps", &body).key("key").into_future());

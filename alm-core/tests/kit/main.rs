@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus_conformance;
+mod faults;
 mod flawed_buses;
 mod histories;
 mod linearizability;
+mod memory_bus;
 mod mocks;
 mod model;
 mod odd_store;
