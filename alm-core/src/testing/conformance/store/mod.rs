@@ -1,14 +1,25 @@
 //! What every store must do.
 
+mod accounts;
+mod apps;
+mod audit;
 mod commits;
+mod consumers;
+mod deployments;
 mod given;
 mod handles;
+mod idempotency;
 mod ids;
+mod labelled;
 mod list;
 mod log;
 mod look;
+mod paging;
+mod refusal;
+mod running;
 mod subject;
 mod unsupported;
+mod versions;
 
 use std::fmt;
 
