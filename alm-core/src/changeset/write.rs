@@ -81,7 +81,8 @@ pub enum Write {
     /// An answer to remember. It replaces one of the same scope that has expired when this one was created; one that has
     /// not is [`AlreadyExists`](crate::ports::StoreError::AlreadyExists).
     RememberOutcome(IdempotencyRecord),
-    /// An event that a consumer could not handle.
+    /// An event that a consumer could not handle. It replaces the letter that the same consumer has for the same position of the
+    /// same log.
     BuryEvent(DeadLetter),
 }
 

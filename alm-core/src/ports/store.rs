@@ -24,8 +24,9 @@ impl<S: Reader + Committer + EventLog + ?Sized> Store for S {}
 /// # Contract
 /// - A read sees every commit whose receipt was given before the read began, by whichever handle.
 /// - A read sees each commit whole or not at all.
-/// - A list is in ascending order of its key, begins after `after` and has at most `limit` items. A list that is read page by
-///   page gives each item that exists the whole time exactly once, whatever is inserted and deleted meanwhile.
+/// - A list is in ascending order of its key, begins after `after` and has at most `limit` items, fewer only when no more
+///   follow. A list that is read page by page gives each item that exists the whole time exactly once, whatever is inserted
+///   and deleted meanwhile.
 /// - Values come back as they went: every character, times to the microsecond. Numbers are below 2⁶³.
 ///
 /// # Errors

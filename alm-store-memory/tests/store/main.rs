@@ -1,8 +1,6 @@
-//! What the store promises: a commit is all or nothing, a read is a snapshot, the log is gapless.
+//! What the store promises: all that the ports say, and a little more.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod commits;
+mod beyond;
 mod conformance;
-mod given;
-mod reads;

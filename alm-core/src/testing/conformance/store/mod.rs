@@ -1,15 +1,27 @@
 //! What every store must do.
 
+mod accounts;
+mod apps;
+mod audit;
 mod commits;
+mod concurrency;
+mod consumers;
+mod deployments;
 mod given;
 mod handles;
 mod harness;
+mod idempotency;
 mod ids;
+mod labelled;
 mod list;
 mod log;
 mod look;
+mod paging;
+mod refusal;
+mod running;
 mod subject;
 mod unsupported;
+mod versions;
 
 use super::{Report, case};
 
