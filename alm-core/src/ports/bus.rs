@@ -16,22 +16,30 @@ use super::{BackendError, EventLog, Outcome};
 ///
 /// # Contract
 /// - When [`publish`](Self::publish) returns, the bus has stored all of the events: whoever subscribes afterwards gets them,
-///   for as long as the bus keeps them.
+///   for as long as the bus keeps them. Checked by `what_is_published_waits_for_whoever_comes_later`,
+///   `to_publish_nothing_does_nothing`.
+/// - Events come as they went, every character of them. Checked by `an_event_is_delivered_as_it_was_published`.
 /// - An event that was published before has no second effect: its id tells. A bus may forget ids after a while (two minutes
-///   are usual), so consumers also look at positions.
+///   are usual), so consumers also look at positions. Checked by `an_event_that_is_published_twice_is_delivered_once`,
+///   `an_event_that_many_publish_at_once_is_delivered_once`.
 /// - The events of one log are delivered in the order in which they were published, but for those that are delivered again.
-/// - Each consumer name gets each event; the subscriptions of one name share them.
+///   Checked by `the_events_of_a_log_come_in_their_order`, `the_events_of_each_of_several_logs_come_in_their_order`.
+/// - Each consumer name gets each event; the subscriptions of one name share them, and go on where that name has
+///   acknowledged. Checked by `every_consumer_gets_every_event`, `the_subscriptions_of_one_consumer_share`,
+///   `a_consumer_goes_on_where_it_has_acknowledged`, `the_connections_of_one_consumer_share`.
 /// - A delivery that is not acknowledged comes again, to this or to another subscription of the same name; one that is
-///   acknowledged does not.
-/// - An interrupted connection loses nothing: once it is there again, everything above holds.
+///   acknowledged does not. Checked by `what_is_not_acknowledged_comes_again`, `what_is_acknowledged_does_not_come_again`,
+///   `each_delivery_is_acknowledged_by_itself`, `what_a_subscription_leaves_goes_to_the_next_of_its_name`.
+/// - All connections, in whichever processes, are to one bus; one that is interrupted loses nothing: once it is there again,
+///   everything above holds. Checked by `what_one_connection_publishes_another_gets`, `an_interruption_loses_nothing`.
+/// - What can't be read is delivered, too, and can be acknowledged. Checked by
+///   `what_can_not_be_read_is_told_and_can_be_acknowledged`.
 #[async_trait]
 pub trait EventBus: Send + Sync {
     /// Publishes events, in this order.
     ///
-    /// # Contract
-    /// After an error, any of them may have been stored.
-    ///
     /// # Errors
+    /// After each, any of them may have been stored.
     /// - [`Rejected`](BusError::Rejected): the bus will never take one of them; those before it are stored.
     /// - [`Backend`](BusError::Backend): a fault; publish them again.
     async fn publish(&self, events: &[Arc<Event>]) -> Result<(), BusError>;
@@ -45,8 +53,14 @@ pub trait EventBus: Send + Sync {
     /// [`Backend`](BusError::Backend).
     async fn subscribe(&self, consumer: &ConsumerName) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// Events of `log` after `after`, in order, at most `limit`: asked of whoever [serves](Self::serve_replays) that log,
-    /// wherever it is. Fewer than `limit`, so none, only when there are no more.
+    /// Events of `log` after `after`: asked of whoever [serves](Self::serve_replays) that log.
+    ///
+    /// # Contract
+    /// - They come in order, at most `limit`; fewer, so none, only when there are no more. Checked by
+    ///   `a_range_of_a_log_is_replayed_by_who_serves_it`, `a_log_is_replayed_by_pages`.
+    /// - It is that log that answers, wherever it is served. Checked by `each_log_is_replayed_by_its_own_server`,
+    ///   `a_log_is_replayed_over_another_connection`.
+    /// - When no one serves it now, that is told as an error. Checked by `a_log_that_no_one_serves_is_unavailable`.
     ///
     /// # Errors
     /// - [`Unsupported`](BusError::Unsupported): this bus has no way back to the log.
@@ -65,10 +79,12 @@ pub trait EventBus: Send + Sync {
 /// of its name.
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits for deliveries: at least one, at most `limit`, which is not 0.
+    /// Waits for deliveries.
     ///
     /// # Contract
-    /// It is safe to drop: what it would have given comes again.
+    /// - It gives at least one, at most `limit`, which is not 0. Checked by `no_more_come_at_once_than_were_asked_for`.
+    /// - It wakes when something is published. Checked by `whoever_waits_is_woken_by_what_is_published`.
+    /// - It is safe to drop: what it would have given comes again. Checked by `a_wait_that_is_dropped_loses_nothing`.
     ///
     /// # Errors
     /// [`Backend`](BusError::Backend); the subscription goes on when the fault has passed.

@@ -22,12 +22,26 @@ impl<S: Reader + Committer + EventLog + ?Sized> Store for S {}
 /// Reads of the state.
 ///
 /// # Contract
-/// - A read sees every commit whose receipt was given before the read began, by whichever handle.
-/// - A read sees each commit whole or not at all.
-/// - A list is in ascending order of its key, begins after `after` and has at most `limit` items, fewer only when no more
-///   follow. A list that is read page by page gives each item that exists the whole time exactly once, whatever is inserted
-///   and deleted meanwhile.
-/// - Values come back as they went: every character, times to the microsecond. Numbers are below 2⁶³.
+/// - A read sees every commit whose receipt was given before the read began, by whichever handle. Checked by
+///   `an_app_reads_back_as_it_was_committed`, `a_version_reads_back_as_it_was_committed`,
+///   `a_deployment_reads_back_as_it_was_committed`, `an_account_reads_back_as_it_was_committed`,
+///   `audit_entries_read_back_as_they_were_recorded`, `an_answer_reads_back_as_it_was_remembered`,
+///   `dead_letters_read_back_as_they_were_buried`, `a_checkpoint_is_kept_by_consumer_and_log`,
+///   `a_commit_is_seen_through_every_handle`, `commits_are_linearizable`,
+///   `commits_through_several_handles_are_linearizable`.
+/// - A read sees each commit whole or not at all. Checked by `a_read_sees_a_commit_whole_or_not_at_all`.
+/// - A list is in ascending order of its key, begins after `after` and has at most `limit` items. Checked by
+///   `apps_are_listed_by_id_in_pages`, `versions_are_listed_by_id_in_pages`, `deployments_are_listed_by_id_in_pages`,
+///   `environments_are_told_in_byte_order_in_pages`, `accounts_are_listed_by_creation_and_name_in_pages`,
+///   `audit_entries_are_listed_by_index_in_pages`, `dead_letters_are_listed_by_log_and_position_in_pages`.
+/// - A list that is read page by page gives each item that exists the whole time exactly once, whatever is inserted and
+///   deleted meanwhile. Checked by `pages_give_what_stays_exactly_once_whatever_comes_and_goes`.
+/// - A list has what its filter's `matches` lets through, and nothing else. Checked by `apps_are_found_by_every_filter`,
+///   `versions_are_found_by_every_filter`, `deployments_are_found_by_every_filter`,
+///   `audit_entries_are_found_by_every_filter`.
+/// - Values come back as they went: every character, times to the microsecond. Numbers are below 2⁶³. Checked by
+///   `the_longest_and_strangest_app_comes_back`, `the_longest_and_strangest_version_comes_back`,
+///   `the_longest_and_strangest_deployment_comes_back`, `the_longest_key_and_principal_come_back`.
 ///
 /// # Errors
 /// [`StoreError::Unsupported`] for what this store does not keep, else only [`StoreError::Backend`].
@@ -61,8 +75,15 @@ pub trait Reader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Deployment>, StoreError>;
 
-    /// What runs in the environments of an app, by environment: of the successful deployments there the one that finished
-    /// last, of several at the same time the one with the highest id.
+    /// What runs in the environments of an app, by environment.
+    ///
+    /// # Contract
+    /// - Of the successful deployments in an environment the one that finished last runs there, of several at the same
+    ///   time the one with the highest id. Checked by `what_finished_last_runs_and_the_higher_id_of_two_at_once`,
+    ///   `only_what_is_successful_runs`, `what_runs_of_other_apps_does_not_mix_in`,
+    ///   `what_runs_in_an_environment_is_linearizable`.
+    /// - A deployment that is gone, or whose version is, does not count. Checked by
+    ///   `what_ran_before_runs_again_when_what_runs_is_gone`.
     async fn running(
         &self,
         app: AppId,
@@ -71,6 +92,13 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<RunningVersion>, StoreError>;
 
     /// The audit entry at this index.
+    ///
+    /// # Contract
+    /// - Indexes are gapless from 1, in the order of the commits; there is nothing at others. Checked by
+    ///   `audit_indexes_are_gapless_in_the_order_of_the_commits`, `racing_commits_leave_no_gap_in_the_audit_log`,
+    ///   `there_is_nothing_at_an_index_that_was_not_given`.
+    /// - An entry never changes and never goes. Checked by `an_audit_entry_never_changes`,
+    ///   `the_same_event_recorded_again_is_another_entry`.
     async fn audit_entry(&self, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError>;
 
     /// Audit entries by index.
@@ -111,13 +139,53 @@ pub trait Committer: Send + Sync {
     /// Makes all of a changeset true at once: writes, events, checkpoint.
     ///
     /// # Contract
-    /// - All or nothing. After an error whose outcome is `NotApplied`, nothing is there; after one whose outcome is `Unknown`,
-    ///   after a panic, and when the future is dropped before it is done, either all of it is there or nothing.
-    /// - Guards and expected revisions hold at the moment of the commit: commits behave as if made one after the other.
-    /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt.
-    /// - When the receipt is given, the changeset survives whatever the store is made to survive.
-    /// - Its events get positions in the log in the order of the commits, those of one commit together, also when they get them
-    ///   later than the receipt.
+    /// - All or nothing. After an error whose outcome is `NotApplied`, nothing is there; after one whose outcome is
+    ///   `Unknown`, after a panic, and when the future is dropped before it is done, either all of it is there or
+    ///   nothing. Checked by `a_changeset_that_fails_anywhere_leaves_no_trace`,
+    ///   `a_commit_from_a_checkpoint_that_has_moved_leaves_no_trace`, `a_live_key_stops_the_whole_changeset`,
+    ///   `a_checkpoint_and_its_effect_are_one`, `a_commit_that_is_dropped_is_whole_or_nothing`.
+    /// - Writes are made in their order, and a changeset may have many. Checked by `writes_are_made_in_their_order`,
+    ///   `a_changeset_may_be_large`.
+    /// - An insert never replaces: ids, names and tags are taken as long as their owner is there. Checked by
+    ///   `an_app_is_never_inserted_over_another`, `an_app_name_is_taken_until_its_owner_is_renamed_or_gone`,
+    ///   `app_names_that_look_alike_are_different`, `a_version_is_never_inserted_over_another`,
+    ///   `a_tag_is_taken_in_its_app_until_its_version_is_gone`, `tags_that_look_alike_are_different`,
+    ///   `a_deployment_is_never_inserted_over_another`, `an_account_is_never_inserted_over_another`,
+    ///   `an_account_can_be_made_again_once_it_is_gone`.
+    /// - An update or delete changes what is there at the expected revision, and nothing else. Checked by
+    ///   `an_app_that_is_not_there_is_neither_changed_nor_deleted`, `an_app_is_changed_only_at_its_revision`,
+    ///   `a_version_that_is_not_there_is_neither_changed_nor_deleted`, `a_version_is_changed_only_at_its_revision`,
+    ///   `a_deployment_that_is_not_there_is_neither_changed_nor_deleted`, `a_deployment_is_changed_only_at_its_revision`,
+    ///   `an_account_that_is_not_there_is_neither_changed_nor_deleted`, `another_password_changes_nothing_else`.
+    /// - Guards hold at the moment of the commit, of what was there before it. Checked by
+    ///   `a_commit_whose_app_is_not_there_is_stopped`, `a_commit_whose_version_is_not_there_is_stopped`,
+    ///   `a_guard_is_about_what_was_there_before`, `no_version_is_committed_once_its_app_is_gone`,
+    ///   `no_deployment_is_committed_once_its_version_is_gone`.
+    /// - Commits behave as if made one after the other, through whichever handles. Checked by
+    ///   `no_change_of_an_app_is_lost_among_rivals`, `no_change_of_a_version_is_lost_among_rivals`,
+    ///   `no_change_of_a_deployment_is_lost_among_rivals`, `of_many_who_want_one_app_name_one_gets_it`,
+    ///   `of_many_who_want_one_tag_one_gets_it`, `of_many_who_want_one_username_one_gets_it`,
+    ///   `of_many_who_end_one_deployment_one_does`, `of_many_who_use_one_key_one_is_let`,
+    ///   `of_many_who_move_one_checkpoint_one_does`, `of_two_handles_that_want_one_name_one_gets_it`,
+    ///   `no_change_is_lost_between_handles`, `of_two_handles_that_move_one_checkpoint_one_does`.
+    /// - A checkpoint moves only from where it stands; each consumer has one for each log. Checked by
+    ///   `a_checkpoint_moves_only_from_where_it_stands`, `a_checkpoint_may_stay_and_may_go_anywhere`.
+    /// - A remembered answer is kept until it has expired, and then makes room for the next of its scope. Checked by
+    ///   `an_expired_key_makes_room`, `what_expires_takes_nothing_live_along`, `a_key_is_one_principals_for_one_action`.
+    /// - A letter about an event that the consumer has buried before replaces the earlier one. Checked by
+    ///   `an_event_buried_again_replaces_its_letter`.
+    /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt. Checked by
+    ///   `the_same_changeset_twice_gives_the_first_receipt`,
+    ///   `the_first_receipt_also_answers_when_the_changeset_would_fail_now`,
+    ///   `of_many_who_send_one_changeset_each_gets_the_same_receipt`,
+    ///   `a_changeset_sent_through_two_handles_has_one_effect`.
+    /// - When the receipt is given, the changeset survives whatever the store is made to survive. Checked by
+    ///   `what_was_committed_survives_a_restart`, `what_is_acknowledged_at_the_last_moment_survives_a_restart`.
+    /// - Its events get positions in the log in the order of the commits, those of one commit together, also when they
+    ///   get them later than the receipt. Checked by `positions_are_gapless_in_the_order_of_the_commits`,
+    ///   `the_events_of_one_commit_stand_together`, `events_of_one_subject_stand_in_the_order_of_its_changes`,
+    ///   `times_may_be_equal_or_go_back`.
+    /// - A refusal says why, and that nothing was applied. Checked by `every_refusal_says_that_nothing_was_applied`.
     ///
     /// # Errors
     /// - [`AlreadyExists`](StoreError::AlreadyExists): an id, a name, a tag or a live idempotency key is taken.
@@ -131,7 +199,8 @@ pub trait Committer: Send + Sync {
     /// Takes `count` ids, to be used for new resources.
     ///
     /// # Contract
-    /// No id is given twice, by whichever handle and also after a restart. Ids that are not used are lost.
+    /// - No id is given twice, by whichever handle and also after a restart. Ids that are not used are lost. Checked by
+    ///   `no_id_is_given_twice`, `no_two_handles_give_the_same_id`, `no_id_is_given_again_after_a_restart`.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] for resources that this store does not keep, else only [`StoreError::Backend`].
@@ -161,8 +230,12 @@ pub struct IdBlock {
 /// The log of everything that happened.
 ///
 /// # Contract
-/// - Positions are gapless from 1 and follow the order of the commits. An event never moves and never changes.
-/// - Whoever has seen position *n* sees every position below it.
+/// - Positions are gapless from 1 and follow the order of the commits, by whichever handles. Checked by
+///   `pages_of_the_log_give_each_event_once`, `what_several_handles_commit_is_one_log`.
+/// - An event never moves and never changes. Checked by `an_event_stands_in_the_log_as_it_was_committed`,
+///   `a_commit_that_is_held_open_loses_nothing`.
+/// - Whoever has seen position *n* sees every position below it. Checked by
+///   `no_position_is_revealed_before_those_below_it`, `the_head_is_the_position_of_the_newest_event`.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Which log this is. It stays the same as long as the store lives.
@@ -182,9 +255,11 @@ pub trait EventLog: Send + Sync {
 
     /// Waits until there are events after `after`.
     ///
-    /// # Contract
-    /// It may wake too early, so look again; and a store may miss what other processes commit, so do not rely on it alone.
     /// It is safe to drop.
+    ///
+    /// # Contract
+    /// - It wakes when this handle commits something after `after`; it may wake too early, so look again; and a store may
+    ///   miss what other processes commit, so do not rely on it alone. Checked by `whoever_waits_for_events_is_woken`.
     ///
     /// # Errors
     /// Only [`StoreError::Backend`].

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bus_conformance;
+mod contracts;
 mod faults;
 mod flawed_buses;
 mod histories;
