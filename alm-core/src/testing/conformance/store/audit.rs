@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     changeset::{Change, Changeset},
     domain::{Actor, AuditEntry, AuditIndex, NewAuditEntry, Timestamp},
-    ports::{AuditFilter, Store, StoreError},
+    ports::{AuditFilter, Store},
     testing::{
         conformance::must::Must,
         fixtures::{at, checkpoint, entry, event_id, of, progress, stamp, username},
@@ -312,8 +312,8 @@ pub(super) async fn audit_entries_are_listed_by_index_in_pages(subject: Subject)
 }
 
 async fn is_nowhere(store: &dyn Store, index: u64) {
-    let found: Result<Option<AuditEntry>, StoreError> = store.audit_entry(AuditIndex::new(index)).await;
-    assert_eq!(found.must("look for an audit entry"), None, "there is no entry at the index {index}");
+    let found = store.audit_entry(AuditIndex::new(index)).await.must("look for an audit entry");
+    assert_eq!(found, None, "there is no entry at the index {index}");
 }
 
 pub(super) async fn there_is_nothing_at_an_index_that_was_not_given(subject: Subject) {

@@ -150,8 +150,8 @@ pub(super) async fn what_expires_takes_nothing_live_along(subject: Subject) {
     for n in 0..20 {
         store.commit(remembering(0, &record(n))).await.must("remember an answer");
     }
-    // of which one comes again
-    let again = answer("k0", "again", 10, 1000);
+    // of which one comes again, before a store has come to clear it away
+    let again = answer("k18", "again", 10, 1000);
     store.commit(remembering(10, &again)).await.must("use at 10 a key that expires at 10");
 
     // when others come, for which a store may make room

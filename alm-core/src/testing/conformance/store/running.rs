@@ -44,7 +44,7 @@ pub(super) async fn what_finished_last_runs_and_the_higher_id_of_two_at_once(sub
     let versions = four_versions(store.as_ref()).await;
     assert_eq!(running(store.as_ref()).await, [], "nothing is deployed yet");
 
-    // when they come in another order than they finish; then, and not by id alone
+    // when they come neither in the order of their ids, nor in that in which they finished
     let (first, second, third, fourth) =
         (successful(7, 1, 1, 50), successful(9, 2, 1, 40), successful(8, 3, 1, 50), successful(5, 4, 1, 50));
     create(store.as_ref(), &first).await;
