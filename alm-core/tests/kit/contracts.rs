@@ -44,14 +44,14 @@ fn checked_by(promise: &str) -> BTreeSet<&str> {
     named.split('`').skip(1).step_by(2).collect()
 }
 
-fn assert_named_and_checked(source: &str, cases: BTreeSet<&str>) {
+fn assert_named_and_checked(source: &str, cases: &BTreeSet<&str>) {
     let promises = promises(source);
     assert!(promises.len() > 5, "the promises are found: {promises:#?}");
     let unchecked: Vec<_> = promises.iter().filter(|promise| checked_by(promise).is_empty()).collect();
     assert!(unchecked.is_empty(), "promises that name no case: {unchecked:#?}");
 
     let named: BTreeSet<_> = promises.iter().flat_map(|promise| checked_by(promise)).collect();
-    let unknown: Vec<_> = named.difference(&cases).collect();
+    let unknown: Vec<_> = named.difference(cases).collect();
     assert!(unknown.is_empty(), "named, but no cases: {unknown:#?}");
     let unnamed: Vec<_> = cases.difference(&named).collect();
     assert!(unnamed.is_empty(), "cases that no promise names: {unnamed:#?}");
@@ -59,10 +59,10 @@ fn assert_named_and_checked(source: &str, cases: BTreeSet<&str>) {
 
 #[test]
 fn the_promises_of_a_store_and_its_cases_belong_together() {
-    assert_named_and_checked(STORE, store::CASES.iter().map(store::Case::name).collect());
+    assert_named_and_checked(STORE, &store::CASES.iter().map(store::Case::name).collect());
 }
 
 #[test]
 fn the_promises_of_a_bus_and_its_cases_belong_together() {
-    assert_named_and_checked(BUS, bus::CASES.iter().map(bus::Case::name).collect());
+    assert_named_and_checked(BUS, &bus::CASES.iter().map(bus::Case::name).collect());
 }

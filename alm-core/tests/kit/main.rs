@@ -6,6 +6,7 @@ mod bus_conformance;
 mod contracts;
 mod faults;
 mod flawed_buses;
+mod flawed_stores;
 mod histories;
 mod linearizability;
 mod memory_bus;
