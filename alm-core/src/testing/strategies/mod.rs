@@ -23,6 +23,9 @@
     reason = "a strategy panics only if it has broken a rule that it is there to keep"
 )]
 
+/// The crate that the strategies are made by, in the version that they need: for `proptest!` and its prelude.
+pub use proptest;
+
 /// Gives types the strategy of that name as their `Arbitrary`.
 macro_rules! arbitrary {
     ($($type:ty => $strategy:expr;)+) => {
