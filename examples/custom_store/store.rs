@@ -1,0 +1,196 @@
+//! The store: alm-core's ports on a [`StateFile`].
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use alm_core::{
+    changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
+    domain::{
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
+        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+    },
+    ports::{
+        AppFilter, AuditFilter, BackendError, Committer, DeploymentFilter, EventLog, IdBlock, Outcome, Reader,
+        Sequence, StoreError, VersionFilter,
+    },
+};
+use async_trait::async_trait;
+use tokio::{sync::watch, task::spawn_blocking, time::timeout};
+
+use super::{file::StateFile, state::State};
+
+/// How long an event that another process has committed may go unnoticed by those who wait for it.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A store in one JSON file. Several may be open on the same file, in the same process or in several.
+pub(crate) struct JsonFileStore {
+    file: Arc<StateFile>,
+    log_id: LogId,
+    committed: watch::Sender<()>,
+}
+
+impl JsonFileStore {
+    /// The store in the file at `path`; if there is none, it is made.
+    pub(crate) async fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let path = path.into();
+        let (file, log_id) = blocking(move || {
+            let file = StateFile::open(&path)?;
+            let log_id = file.read()?.log_id;
+            Ok((file, log_id))
+        })
+        .await?;
+        Ok(Self { file: Arc::new(file), log_id, committed: watch::Sender::new(()) })
+    }
+
+    async fn state(&self) -> Result<Arc<State>, StoreError> {
+        let file = self.file.clone();
+        blocking(move || file.read()).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let file = self.file.clone();
+        blocking(move || file.change(change)).await
+    }
+}
+
+/// Does what blocks where it holds up no one. It goes on to its end even if whoever waits for it stops waiting.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match spawn_blocking(work).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let fault = BackendError::internal("json-file", "wait for the file").with_source(error);
+            Err(BackendError { outcome: Outcome::Unknown, ..fault }.into())
+        }
+    }
+}
+
+#[async_trait]
+impl Committer for JsonFileStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
+        let (stamp, writes, guards, events, checkpoint) = changeset.into_parts();
+        let receipt = self.change(move |state| state.apply(&stamp, writes, guards, events, checkpoint)).await?;
+        self.committed.send_replace(());
+        Ok(receipt)
+    }
+
+    async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
+        self.change(move |state| Ok(state.allocate(sequence, count))).await
+    }
+}
+
+#[async_trait]
+impl EventLog for JsonFileStore {
+    fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        Ok(self.state().await?.events(after, limit))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.state().await?.head())
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        // From before the look on, so that no commit falls between the look and the wait.
+        let mut committed = self.committed.subscribe();
+        while self.head().await? <= after {
+            // Commits of this handle wake at once; for those of others it looks from time to time.
+            let _ = timeout(POLL, committed.changed()).await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reader for JsonFileStore {
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        Ok(self.state().await?.apps.get(&id).cloned())
+    }
+
+    async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
+        Ok(self.state().await?.list_apps(filter, after, limit))
+    }
+
+    async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
+        Ok(self.state().await?.versions.get(&id).cloned())
+    }
+
+    async fn versions(
+        &self,
+        filter: &VersionFilter,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        Ok(self.state().await?.list_versions(filter, after, limit))
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        Ok(self.state().await?.deployments.get(&id).cloned())
+    }
+
+    async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+        after: Option<DeploymentId>,
+        limit: usize,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        Ok(self.state().await?.list_deployments(filter, after, limit))
+    }
+
+    async fn running(
+        &self,
+        app: AppId,
+        after: Option<&EnvironmentName>,
+        limit: usize,
+    ) -> Result<Vec<RunningVersion>, StoreError> {
+        Ok(self.state().await?.list_running(app, after, limit))
+    }
+
+    async fn audit_entry(&self, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.state().await?.entry(index))
+    }
+
+    async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        after: Option<AuditIndex>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.state().await?.list_audit(filter, after, limit))
+    }
+
+    async fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.state().await?.users.get(username).cloned())
+    }
+
+    async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
+        Ok(self.state().await?.list_users(after, limit))
+    }
+
+    async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.state().await?.remembered(scope))
+    }
+
+    async fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError> {
+        Ok(self.state().await?.checkpoint(consumer, log))
+    }
+
+    async fn dead_letters(
+        &self,
+        consumer: &ConsumerName,
+        after: Option<(LogId, Position)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        Ok(self.state().await?.list_dead_letters(consumer, after, limit))
+    }
+
+    async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.state().await?.receipts.get(&changeset).copied())
+    }
+}
