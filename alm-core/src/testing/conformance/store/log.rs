@@ -95,7 +95,7 @@ fn writers(subject: &Subject, rounds: usize) -> (usize, Vec<tokio::task::JoinHan
 pub(super) async fn no_position_is_revealed_before_those_below_it(subject: Subject) {
     // given writers whose commits have one to three events
     let store = subject.store();
-    let (events, writers) = writers(&subject, 100);
+    let (events, writers) = writers(&subject, 60);
 
     // when the log is read meanwhile, by pages that end anywhere
     let mut log: Vec<Arc<Event>> = Vec::new();
