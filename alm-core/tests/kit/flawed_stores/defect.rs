@@ -1,0 +1,118 @@
+//! What a store can do wrong.
+
+/// What the store does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Defect {
+    /// Nothing.
+    None,
+
+    // The log.
+    /// Of a commit of several events, the last is lost.
+    DropsAnEvent,
+    /// There is no position 3.
+    LeavesAGap,
+    /// Whoever has given positions first does not show them first.
+    ShowsTheLaterCommitFirst,
+    /// The head counts events that can't be read yet.
+    HeadAheadOfTheLog,
+    /// Positions are given when a transaction begins, not when it ends.
+    PositionsGivenAtTheBeginning,
+    /// Events of other commits come between those of one.
+    MixesCommits,
+    /// Two events in a row about the same thing change places.
+    SwapsEventsOfOneSubject,
+    /// The log is sorted by time.
+    SortsTheLogByTime,
+    /// No one who waits is woken.
+    WakesNoOne,
+
+    // All or nothing.
+    /// The writes before the one that fails are kept.
+    KeepsWritesBeforeAFailure,
+    /// The events of a commit that fails are kept.
+    KeepsEventsOfAFailure,
+    /// The checkpoint of a commit that fails is kept.
+    KeepsCheckpointOfAFailure,
+    /// The events are committed after the writes.
+    CommitsEventsLater,
+    /// The first write is committed before the others.
+    CommitsWritesInTwoSteps,
+    /// A changeset of more than 100 events is refused.
+    RefusesLargeChangesets,
+
+    // Conditions.
+    /// Any revision will do.
+    IgnoresRevisions,
+    /// Any checkpoint will do.
+    IgnoresCheckpoints,
+    /// Guards are not looked at.
+    IgnoresGuards,
+    /// Guards are looked at before the lock is taken.
+    ChecksGuardsTooEarly,
+    /// Guards are looked at after the writes.
+    ChecksGuardsTooLate,
+    /// Deletes are made first.
+    ReordersWrites,
+    /// What is inserted may be there already.
+    InsertReplaces,
+    /// What is deleted need not be there.
+    DeletesWhatIsNotThere,
+    /// Names are compared before the lock is taken.
+    ChecksNamesTooEarly,
+    /// Who commits last overwrites what was committed since it has read.
+    LastWriterWins,
+
+    // Answers to a commit.
+    /// A changeset that was committed is not known.
+    ForgetsReceipts,
+    /// The second receipt has another time than the first.
+    SecondReceiptDiffers,
+    /// Receipts are looked up before the lock is taken.
+    ChecksReceiptsTooEarly,
+    /// A refusal looks like a fault that may have had an effect.
+    RefusalsLookLikeFaults,
+    /// A conflict looks as if nothing were there.
+    ConflictsLookLikeNotFound,
+
+    // Restarts and handles.
+    /// The last commit before the end is lost.
+    LosesTheLastCommit,
+    /// The log has another id after a restart.
+    ChangesTheLogId,
+    /// Ids start again after a restart.
+    IdsStartAgain,
+    /// Each handle counts ids by itself.
+    HandlesCountIds,
+    /// The next id is read before the lock is taken.
+    ReadsTheNextIdTooEarly,
+    /// A handle does not see what others have committed since its last commit.
+    HandleSeesItsOwn,
+
+    // Values and lists.
+    /// Texts are cut after 255 bytes.
+    CutsTexts,
+    /// Times are cut to milliseconds.
+    CutsTimes,
+    /// App names are the same whatever their case.
+    IgnoresCase,
+    /// The last page of a list lacks its last item.
+    LastPageLosesAnItem,
+    /// A page begins with the last item of the one before.
+    PagesOverlap,
+    /// A page begins after as many items as the pages before had.
+    PagesByOffset,
+    /// Of several members of a filter only the first counts.
+    FiltersByOneMember,
+    /// One of the labels is enough.
+    AnyLabelWillDo,
+    /// What has the highest id runs, whenever it finished.
+    HighestIdRuns,
+    /// The third audit entry has the index 4.
+    AuditIndexHasAGap,
+    /// When an app is renamed, so is it in the audit log.
+    RewritesTheAuditLog,
+    /// A remembered answer is replaced while it is live.
+    ReplacesLiveAnswers,
+    /// A remembered answer is in the way for ever.
+    KeepsExpiredAnswers,
+}

@@ -1,0 +1,222 @@
+//! Reads, and what goes wrong in them.
+
+use std::sync::{Arc, PoisonError};
+
+use alm_core::{
+    changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
+    domain::{
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, DeploymentStatus, EnvironmentName,
+        Event, LogId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+    },
+    ports::{AppFilter, AuditFilter, DeploymentFilter, EventLog, Reader, StoreError, VersionFilter},
+};
+use async_trait::async_trait;
+
+use super::{commit::Flawed, defect::Defect, toy::State};
+
+/// More than any case makes.
+const ALL: usize = 1_000_000;
+
+impl Flawed {
+    fn state(&self) -> Arc<State> {
+        if self.defect == Defect::HandleSeesItsOwn {
+            return self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        }
+        self.disk.state()
+    }
+
+    /// A page of a list that is `all` when it is read from its beginning.
+    fn page<T>(&self, all: Vec<T>, id: impl Fn(&T) -> i64, after: Option<i64>, limit: usize) -> Vec<T> {
+        if self.defect == Defect::PagesByOffset {
+            let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+            let offset = after.map_or(0, |after| offsets.get(&after).copied().unwrap_or_default());
+            let page: Vec<_> = all.into_iter().skip(offset).take(limit).collect();
+            offsets.extend(page.last().map(|last| (id(last), offset + page.len())));
+            return page;
+        }
+        let begins = |item: &T| match after {
+            Some(after) if self.defect == Defect::PagesOverlap => id(item) >= after,
+            Some(after) => id(item) > after,
+            None => true,
+        };
+        let mut page: Vec<_> = all.into_iter().filter(begins).take(limit).collect();
+        if self.defect == Defect::LastPageLosesAnItem && after.is_some() && page.len() < limit {
+            page.pop();
+        }
+        page
+    }
+
+    /// The log as it can be read.
+    fn shown(&self) -> Vec<Arc<Event>> {
+        let kept = self.disk.lock();
+        let mut log = kept.state.events(Position::START, ALL);
+        let moved = |event: &Arc<Event>, by: usize| {
+            let position = Position::new(event.position.get() + by as u64);
+            Arc::new(Event { position, ..Event::clone(event) })
+        };
+        match self.defect {
+            Defect::LeavesAGap => log.iter_mut().skip(2).for_each(|event| *event = moved(event, 1)),
+            Defect::ShowsTheLaterCommitFirst => log.retain(|event| !kept.hidden.contains(&event.position.get())),
+            Defect::HeadAheadOfTheLog => {
+                let end = kept.hidden.first().copied().unwrap_or(u64::MAX);
+                log.retain(|event| event.position.get() < end);
+            }
+            Defect::PositionsGivenAtTheBeginning => {
+                if let Some((first, events)) = kept.reserved {
+                    log.iter_mut().skip(first).for_each(|event| *event = moved(event, events));
+                }
+            }
+            Defect::HandleSeesItsOwn => log = self.state().events(Position::START, ALL),
+            _ => {}
+        }
+        log
+    }
+}
+
+#[async_trait]
+impl EventLog for Flawed {
+    fn log_id(&self) -> LogId {
+        self.log
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let position = |event: &Arc<Event>| event.position.get().cast_signed();
+        let after = Some(after.get().cast_signed()).filter(|after| *after > 0);
+        Ok(self.page(self.shown(), position, after, limit))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        if self.defect == Defect::HeadAheadOfTheLog {
+            return Ok(self.state().head());
+        }
+        Ok(self.shown().last().map_or(Position::START, |event| event.position))
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        let mut committed = self.disk.committed.subscribe();
+        while self.head().await? <= after {
+            if self.defect == Defect::WakesNoOne {
+                std::future::pending::<()>().await;
+            }
+            // The sender lives as long as `self`, so the wait can't end in an error.
+            let _ = committed.changed().await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reader for Flawed {
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        Ok(self.state().apps.get(&id).cloned())
+    }
+
+    async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
+        let mut all = self.state().list_apps(filter, None, ALL);
+        if self.defect == Defect::AnyLabelWillDo && !filter.labels.is_empty() {
+            let named = AppFilter { name: filter.name.clone(), ..AppFilter::default() };
+            all = self.state().list_apps(&named, None, ALL);
+            let any = |app: &App| filter.labels.iter().any(|label| app.labels.get(&label.key) == Some(&label.value));
+            all.retain(any);
+        }
+        Ok(self.page(all, |app| app.id.get(), after.map(AppId::get), limit))
+    }
+
+    async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
+        Ok(self.state().versions.get(&id).cloned())
+    }
+
+    async fn versions(
+        &self,
+        filter: &VersionFilter,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        let all = self.state().list_versions(filter, None, ALL);
+        Ok(self.page(all, |version| version.id.get(), after.map(VersionId::get), limit))
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        Ok(self.state().deployments.get(&id).cloned())
+    }
+
+    async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+        after: Option<DeploymentId>,
+        limit: usize,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let mut filter = filter.clone();
+        if self.defect == Defect::FiltersByOneMember && (filter.app_id.is_some() || filter.version_id.is_some()) {
+            (filter.environment, filter.status) = (None, None);
+        }
+        let all = self.state().list_deployments(&filter, None, ALL);
+        Ok(self.page(all, |deployment| deployment.id.get(), after.map(DeploymentId::get), limit))
+    }
+
+    async fn running(
+        &self,
+        app: AppId,
+        after: Option<&EnvironmentName>,
+        limit: usize,
+    ) -> Result<Vec<RunningVersion>, StoreError> {
+        let state = self.state();
+        let mut running = state.list_running(app, after, limit);
+        if self.defect == Defect::HighestIdRuns {
+            for running in &mut running {
+                let there = DeploymentFilter {
+                    app_id: Some(app),
+                    environment: Some(running.environment.clone()),
+                    status: Some(DeploymentStatus::Successful),
+                    ..DeploymentFilter::default()
+                };
+                running.deployment = state.list_deployments(&there, None, ALL).pop().expect("one is there");
+            }
+        }
+        Ok(running)
+    }
+
+    async fn audit_entry(&self, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.state().entry(index))
+    }
+
+    async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        after: Option<AuditIndex>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let all = self.state().list_audit(filter, None, ALL);
+        let after = after.map(|after| after.get().cast_signed());
+        Ok(self.page(all, |entry| entry.index.get().cast_signed(), after, limit))
+    }
+
+    async fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.state().users.get(username).cloned())
+    }
+
+    async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
+        Ok(self.state().list_users(after, limit))
+    }
+
+    async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.state().remembered(scope))
+    }
+
+    async fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError> {
+        Ok(self.state().checkpoint(consumer, log))
+    }
+
+    async fn dead_letters(
+        &self,
+        consumer: &ConsumerName,
+        after: Option<(LogId, Position)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        Ok(self.state().list_dead_letters(consumer, after, limit))
+    }
+
+    async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.state().receipts.get(&changeset).copied())
+    }
+}
