@@ -9,7 +9,7 @@ use alm_core::{
     changeset::{Checkpoint, DeadLetter, Guard, IdempotencyRecord, Receipt, Stamp, Write},
     domain::{
         App, AuditEntry, AuditIndex, ChangesetId, Deployment, Event, NewAuditEntry, NewEvent, Position, Revision,
-        Subject, UserRecord, Username, Version,
+        Subject, Timestamp, UserRecord, Username, Version,
     },
     ports::{Contention, StoreError, Unique},
 };
@@ -35,7 +35,7 @@ impl State {
             self.check(guard)?;
         }
         for write in writes {
-            self.write(write)?;
+            self.write(write, stamp.at)?;
         }
         if let Some(checkpoint) = checkpoint {
             self.move_on(checkpoint)?;
@@ -60,7 +60,7 @@ impl State {
         if holds { Ok(()) } else { Err(StoreError::GuardFailed(guard)) }
     }
 
-    fn write(&mut self, write: Write) -> Result<(), StoreError> {
+    fn write(&mut self, write: Write, at: Timestamp) -> Result<(), StoreError> {
         match write {
             Write::InsertApp(app) => self.insert_app(app),
             Write::UpdateApp { app, expected } => self.update_app(app, expected),
@@ -106,7 +106,7 @@ impl State {
                 self.record_audit(entry);
                 Ok(())
             }
-            Write::RememberOutcome(record) => self.remember(record),
+            Write::RememberOutcome(record) => self.remember(record, at),
             Write::BuryEvent(letter) => {
                 self.bury(letter);
                 Ok(())
@@ -156,9 +156,9 @@ impl State {
         self.audit.push(AuditEntry { index, entry });
     }
 
-    fn remember(&mut self, record: IdempotencyRecord) -> Result<(), StoreError> {
+    fn remember(&mut self, record: IdempotencyRecord, at: Timestamp) -> Result<(), StoreError> {
         // What has expired goes, whatever key it has, so that the file does not grow for ever.
-        self.remembered.retain(|old| old.is_live(record.created_at));
+        self.remembered.retain(|old| old.is_live(at));
         if self.remembered.iter().any(|old| old.scope == record.scope) {
             return Err(StoreError::AlreadyExists(Unique::IdempotencyKey));
         }

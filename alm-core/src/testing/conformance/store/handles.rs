@@ -64,15 +64,15 @@ pub(super) async fn no_change_is_lost_between_handles(subject: Subject) {
             let mut app = store.app(app_id(1)).await.must("read an app").expect("it is there");
             let expected = app.revision;
             app.revision = expected.next();
+            // Here the other one may come between.
+            tokio::task::yield_now().await;
             match store.commit(of(Change::app_updated(&app, expected))).await {
                 Ok(_) => done += 1,
                 Err(error) => assert_eq!(error.code(), "conflict", "{error}"),
             }
         }
     };
-    for task in [start(count(one.clone())), start(count(other))] {
-        ended(task).await;
-    }
+    let _: Vec<()> = at_once([count(one.clone()), count(other)]).await;
     let app = one.app(app_id(1)).await.must("read an app").expect("it is there");
     assert_eq!(app.revision, Revision::new(1 + 2 * EACH));
 }

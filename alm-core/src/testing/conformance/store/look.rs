@@ -23,7 +23,7 @@ use super::subject::Subject;
 pub(super) const ALL: usize = 1_000_000;
 
 /// How long the log may take until what was committed stands in it.
-const SEALED_WITHIN: Duration = Duration::from_secs(20);
+const SEALED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Everything that a store shows of the resources that [`given`](super::given) names, but for the log, which may come later
 /// than the commit.
