@@ -91,6 +91,8 @@ pub(super) enum Defect {
     // Values and lists.
     /// Texts are cut after 255 bytes.
     CutsTexts,
+    /// The NUL character is left out of what an audit entry tells.
+    DropsNul,
     /// Times are cut to milliseconds.
     CutsTimes,
     /// App names are the same whatever their case.
@@ -113,6 +115,8 @@ pub(super) enum Defect {
     RewritesTheAuditLog,
     /// A remembered answer is replaced while it is live.
     ReplacesLiveAnswers,
+    /// An idempotency key is the same whoever uses it.
+    ForgetsPrincipals,
     /// A remembered answer is in the way for ever.
     KeepsExpiredAnswers,
 }

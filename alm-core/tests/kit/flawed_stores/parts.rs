@@ -1,7 +1,7 @@
 //! What a changeset consists of, and what goes wrong with it before it is applied.
 
 use alm_core::{
-    changeset::{Changeset, Checkpoint, Guard, IdempotencyRecord, Stamp, Write},
+    changeset::{Changeset, Checkpoint, Guard, IdempotencyScope, Stamp, Write},
     domain::{App, Deployment, Description, NewEvent, Position, Revision, Timestamp, Version},
     ports::{StoreError, Unique},
 };
@@ -77,15 +77,29 @@ impl Parts {
                 }
             }
             Defect::KeepsExpiredAnswers => {
-                let taken = |record: &IdempotencyRecord| state.remembered(&record.scope).is_some();
-                let mut writes = self.writes.iter();
-                if writes.any(|write| matches!(write, Write::RememberOutcome(record) if taken(record))) {
-                    return Err(StoreError::AlreadyExists(Unique::IdempotencyKey));
+                return self.unless_remembered(|scope| state.remembered(scope).is_some());
+            }
+            Defect::ForgetsPrincipals => {
+                let same = |a: &IdempotencyScope, b: &IdempotencyScope| (a.action, &a.key) == (b.action, &b.key);
+                return self.unless_remembered(|scope| state.remembered.iter().any(|old| same(&old.scope, scope)));
+            }
+            Defect::DropsNul => {
+                for write in &mut self.writes {
+                    if let Write::RecordAudit(entry) = write
+                        && let Some(text) = entry.payload.as_str()
+                    {
+                        entry.payload = text.replace('\0', "").into();
+                    }
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn unless_remembered(&self, remembered: impl Fn(&IdempotencyScope) -> bool) -> Result<(), StoreError> {
+        let taken = |write: &Write| matches!(write, Write::RememberOutcome(record) if remembered(&record.scope));
+        if self.writes.iter().any(taken) { Err(StoreError::AlreadyExists(Unique::IdempotencyKey)) } else { Ok(()) }
     }
 
     pub(super) fn apps(&mut self) -> impl Iterator<Item = &mut App> {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    given::{Handle, at_once, changeset, ended, populate, sound_parts, start},
+    given::{Handle, at_once, changeset, populate, sound_parts},
     ids::{assert_different, sequences, take},
     look::{Sight, ids_of, log_of},
     subject::Subject,
