@@ -123,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alm.json");
         let id = JsonFileStore::open(&path).await.unwrap().log_id();
-        std::fs::write(folder.path().join("alm.next"), "{").unwrap();
+        std::fs::write(folder.path().join("alm.json.next"), "{").unwrap();
 
         // then
         let store = JsonFileStore::open(&path).await.unwrap();

@@ -75,7 +75,7 @@ impl Flawed {
             Defect::ChecksGuardsTooLate => parts.guards.clear(),
             Defect::InsertReplaces => make_way(&parts.writes, next),
             Defect::ReplacesLiveAnswers => next.remembered.clear(),
-            // Names were compared before; an update compares the app's own name only.
+            // Whoever has taken the name since it was compared loses the app, and no one is told.
             Defect::ChecksNamesTooEarly => {
                 for app in parts.apps() {
                     next.apps.retain(|_, other| other.name != app.name || other.id == app.id);
