@@ -16,7 +16,7 @@ use super::state::State;
 
 pub(crate) struct StateFile {
     path: PathBuf,
-    /// The text that was last read or written, and what it says.
+    /// The text that was last read, and what it says.
     known: Mutex<Option<(Vec<u8>, Arc<State>)>>,
 }
 
@@ -66,7 +66,7 @@ impl StateFile {
     /// file that is returned is closed, also by the end of the process.
     fn lock(&self) -> Result<File, StoreError> {
         // Another file than the one that holds the state: that one is replaced, and with it would go the lock.
-        let path = self.path.with_extension("lock");
+        let path = self.beside(".lock");
         let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
         lock.map_err(|error| fault("lock", &path, Outcome::NotApplied, &error))
     }
@@ -75,7 +75,7 @@ impl StateFile {
     fn save(&self, state: &State) -> Result<(), StoreError> {
         let text =
             serde_json::to_vec(state).map_err(|error| BackendError::internal(ADAPTER, "write").with_source(error))?;
-        let next = self.path.with_extension("next");
+        let next = self.beside(".next");
         let written = File::create(&next).and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_all()
@@ -94,6 +94,12 @@ impl StateFile {
             Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
             _ => Ok(()),
         }
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(suffix);
+        path.into()
     }
 
     fn fault(&self, operation: &'static str, outcome: Outcome, error: &io::Error) -> StoreError {

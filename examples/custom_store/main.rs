@@ -83,7 +83,52 @@ async fn look(path: &Path) -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Harness;
+    use std::error::Error as _;
+
+    use alm_core::ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Sequence, StoreError};
+
+    use super::{Harness, JsonFileStore};
 
     alm_core::store_conformance!(Harness);
+
+    fn fault(error: StoreError) -> BackendError {
+        match error {
+            StoreError::Backend(fault) => fault,
+            error => panic!("it must be a fault, and is: {error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_says_nothing_is_corrupt_and_is_named() {
+        // given
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alm.json");
+        let store = JsonFileStore::open(&path).await.unwrap();
+        std::fs::write(&path, "{").unwrap();
+
+        // when
+        let read = fault(store.head().await.unwrap_err());
+        let opened = fault(JsonFileStore::open(&path).await.map(drop).unwrap_err());
+
+        // then
+        for fault in [read, opened] {
+            assert_eq!((fault.kind, fault.outcome), (BackendErrorKind::Corrupt, Outcome::NotApplied));
+            assert!(fault.source().unwrap().to_string().contains("alm.json"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_has_left_half_written_is_not_looked_at() {
+        // given
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alm.json");
+        let id = JsonFileStore::open(&path).await.unwrap().log_id();
+        std::fs::write(folder.path().join("alm.json.next"), "{").unwrap();
+
+        // then
+        let store = JsonFileStore::open(&path).await.unwrap();
+        assert_eq!(store.log_id(), id);
+        store.allocate(Sequence::Apps, 1).await.unwrap();
+        assert_eq!(JsonFileStore::open(&path).await.unwrap().log_id(), id);
+    }
 }

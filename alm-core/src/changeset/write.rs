@@ -78,7 +78,7 @@ pub enum Write {
     },
     /// An entry of the audit log, at the next index.
     RecordAudit(NewAuditEntry),
-    /// An answer to remember. It replaces one of the same scope that has expired when this one was created; one that has
+    /// An answer to remember. It replaces one of the same scope that has expired at the time of the changeset; one that has
     /// not is [`AlreadyExists`](crate::ports::StoreError::AlreadyExists).
     RememberOutcome(IdempotencyRecord),
     /// An event that a consumer could not handle. It replaces the letter that the same consumer has for the same position of the

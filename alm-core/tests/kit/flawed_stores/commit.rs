@@ -7,7 +7,7 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Guard, Receipt, Write},
-    domain::{Event, LogId, Position},
+    domain::{AuditIndex, Event, LogId, Position},
     ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError},
 };
 use async_trait::async_trait;
@@ -75,7 +75,7 @@ impl Flawed {
             Defect::ChecksGuardsTooLate => parts.guards.clear(),
             Defect::InsertReplaces => make_way(&parts.writes, next),
             Defect::ReplacesLiveAnswers => next.remembered.clear(),
-            // Names were compared before; an update compares the app's own name only.
+            // Whoever has taken the name since it was compared loses the app, and no one is told.
             Defect::ChecksNamesTooEarly => {
                 for app in parts.apps() {
                     next.apps.retain(|_, other| other.name != app.name || other.id == app.id);
@@ -106,10 +106,8 @@ impl Flawed {
                 renumber(next);
             }
             Defect::AuditIndexHasAGap => {
-                if let Some(third) = next.audit.get_mut(2)
-                    && third.index.get() == 3
-                {
-                    third.index = third.index.next();
+                for (entry, index) in next.audit.iter_mut().skip(2).zip(4..) {
+                    entry.index = AuditIndex::new(index);
                 }
             }
             Defect::RewritesTheAuditLog => {
