@@ -24,3 +24,12 @@ pub use faults::{Call, Fault, Faulty, FaultyBus, Gate, Operation, Plan, Script, 
 pub use memory_bus::MemoryBus;
 #[cfg(feature = "proptest1")]
 pub use property::property;
+
+// The examples of the guides, run as tests.
+#[cfg(all(doctest, feature = "conformance", feature = "mocks", feature = "proptest1"))]
+mod guides {
+    #[doc = include_str!("../../../docs/writing-an-adapter.md")]
+    mod writing_an_adapter {}
+    #[doc = include_str!("../../../docs/testing-with-alm.md")]
+    mod testing_with_alm {}
+}
