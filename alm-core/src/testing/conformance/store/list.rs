@@ -122,7 +122,7 @@ macro_rules! __store_cases {
 
 /// One `#[test]` for each promise that a store makes (the table is at [`testing::conformance::store::CASES`]).
 ///
-/// It takes an expression that gives a [`StoreHarness`](testing::conformance::StoreHarness), and needs nothing else in the
+/// It takes an expression that gives a [`StoreHarness`](crate::testing::conformance::StoreHarness), and needs nothing else in the
 /// manifest than alm-core with the feature `conformance`. See [`testing::conformance`] for an example.
 ///
 /// [`testing::conformance`]: crate::testing::conformance
