@@ -87,9 +87,20 @@ mod tests {
 
     use alm_core::ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Sequence, StoreError};
 
-    use super::{Harness, JsonFileStore};
+    use super::{Harness, JsonFileStore, try_out};
 
     alm_core::store_conformance!(Harness);
+
+    #[tokio::test]
+    async fn it_can_be_tried_out_again_and_again_in_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alm.json");
+        for round in 1..=2 {
+            try_out(&path).await.unwrap();
+            let store = JsonFileStore::open(&path).await.unwrap();
+            assert_eq!(store.head().await.unwrap().get(), 4 * round, "four things happen each time");
+        }
+    }
 
     fn fault(error: StoreError) -> BackendError {
         match error {
