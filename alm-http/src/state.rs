@@ -1,14 +1,9 @@
 //! What every handler can reach.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use alm_core::Alm;
+use tokio::sync::watch;
 
 use crate::auth::LoginThrottle;
 
@@ -32,16 +27,23 @@ pub type MetricsRenderer = Arc<dyn Fn() -> String + Send + Sync>;
 /// Whether the process wants requests: yes until it is told that it shuts down. Clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    shutting_down: Arc<AtomicBool>,
+    shutting_down: Arc<watch::Sender<bool>>,
 }
 
 impl Readiness {
-    /// From now on `/readyz` says that the process is not ready, so that no new requests are sent here.
+    /// From now on `/readyz` says that the process is not ready, so that no new requests are sent here; answers that would go on
+    /// for ever, the streams of events, come to their end.
     pub fn shut_down(&self) {
-        self.shutting_down.store(true, Ordering::Release);
+        self.shutting_down.send_replace(true);
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.shutting_down.load(Ordering::Acquire)
+        *self.shutting_down.borrow()
+    }
+
+    /// Waits until the process shuts down.
+    pub(crate) async fn shutting_down(&self) {
+        // The sender lives as long as `self`, so the wait can't end in an error.
+        let _ = self.shutting_down.subscribe().wait_for(|shutting_down| *shutting_down).await;
     }
 }

@@ -28,6 +28,7 @@ mod problems;
 mod process;
 mod races;
 mod request_headers;
+mod streams;
 mod support;
 mod twins;
 mod users;

@@ -23,4 +23,13 @@ impl Log<'_> {
         let events = self.0.inner.store.read(after, limit.and_one_more()).await?;
         Ok(Page::of(events, limit, |event| event.position))
     }
+
+    /// Waits until it is worth reading on after `after`: there are events, or there may be. A commit of another process may go
+    /// unnoticed, so look again after a while in any case. It is safe to drop.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn changed(&self, after: Position) -> Result<(), Error> {
+        Ok(self.0.inner.store.changed(after).await?)
+    }
 }

@@ -1,9 +1,15 @@
-//! `/events`: the event log, in order, gapless.
+//! `/events`: the event log, in order, gapless; as pages, or as a stream that goes on.
+
+mod stream;
 
 use std::sync::Arc;
 
-use alm_core::domain::{CloudEvent, Event, Position};
-use axum::extract::State;
+use alm_core::domain::{CloudEvent, Event, Position, Rejected};
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -75,23 +81,40 @@ impl Narrowing for AllEvents {
     }
 
     fn after(params: &mut Params) -> Result<Option<Position>, ApiError> {
-        params.take("after", |text| {
-            // As the document has it: a position is an integer of 63 bits.
-            let position = text.parse::<i64>().ok().and_then(|position| u64::try_from(position).ok());
-            position.map(Position::new).ok_or_else(|| rejected("must be a position: an integer from 0"))
-        })
+        params.take("after", |text| position(&text))
     }
 }
 
+fn position(text: &str) -> Result<Position, Rejected> {
+    // As the document has it: a position is an integer of 63 bits.
+    let position = text.parse::<i64>().ok().and_then(|position| u64::try_from(position).ok());
+    position.map(Position::new).ok_or_else(|| rejected("must be a position: an integer from 0"))
+}
+
 /// Read the event log
+///
+/// With `Accept: text/event-stream` the answer is a stream of server-sent events that goes on with the log: each has an event as
+/// its data and the position as its id. A client that was cut off sends the last id in `Last-Event-ID`, as browsers do by
+/// themselves, and misses nothing.
 #[utoipa::path(get, path = "/events", tag = "events", params(
     ("after" = Option<i64>, Query, description = "Only events after this position", minimum = 0),
+    ("Last-Event-ID" = Option<i64>, Header, description = "Of a stream: only events after this position, whatever `after` says",
+        minimum = 0),
     crate::openapi::LimitParam,
-), responses((status = 200, body = Vec<CloudEventMembers>)))]
+), responses((status = 200, content(
+    (Vec<CloudEventMembers> = "application/json"),
+    (String = "text/event-stream"),
+))))]
 async fn list_events(
     State(state): State<ApiState>,
+    headers: HeaderMap,
     Listing { context, filter: AllEvents, after, limit, uri }: Listing<AllEvents>,
-) -> Result<PageOf<EventBody>, ApiError> {
-    let page = state.alm.log().read(&context, after.unwrap_or(Position::START), limit).await?;
-    Ok(PageOf::new(page, &uri, ToString::to_string))
+) -> Result<Response, ApiError> {
+    let after = after.unwrap_or(Position::START);
+    if stream::is_wanted(&headers) {
+        let after = stream::last_event_id(&headers)?.unwrap_or(after);
+        return stream::of(state, context, after).await.map(IntoResponse::into_response);
+    }
+    let page = state.alm.log().read(&context, after, limit).await?;
+    Ok(PageOf::<EventBody>::new(page, &uri, ToString::to_string).into_response())
 }

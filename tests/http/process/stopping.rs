@@ -57,6 +57,21 @@ async fn a_request_that_runs_is_finished_before_the_server_stops() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_of_events_does_not_hold_up_the_end() {
+    let mut server = Process::serve(&[("JWT_SECRET", str::from_utf8(SECRET).unwrap())]);
+    let mut stream = server.client().with_token(token(&alm_core::Principal::system())).get("/events").follow().await;
+    assert_eq!(stream.told(1).await, ["1 users/admin"]);
+
+    server.signal("TERM");
+
+    assert!(stream.next().await.is_none());
+    // Whatever is still open after the grace would be dropped, and said to be.
+    let ended = server.ended();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.stdout.iter().any(|line| line.contains("did not finish in time")));
+}
+
 #[test]
 fn a_server_that_is_told_to_stop_at_once_stops_well() {
     let server = Process::serve(&[]);

@@ -6,7 +6,7 @@ use reqwest::{Method, header};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{Answer, Document};
+use super::{Answer, Document, Stream};
 
 /// Sends requests to one server, with a token or without. Clones are cheap.
 #[derive(Clone)]
@@ -123,7 +123,27 @@ impl Call {
         self
     }
 
+    /// Sends it, for an answer that does not end.
+    pub(crate) async fn follow(self) -> Stream {
+        let response = self.header("accept", "text/event-stream").execute().await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream::of(response)
+    }
+
     async fn send(self) -> Answer {
+        let (server, method) = (self.server.clone(), self.method.clone());
+        let response = self.execute().await;
+        let full_path = response.url().path().to_owned();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.unwrap();
+        let answer = Answer::new(method, full_path, status, headers, body.to_vec());
+        let client = Client { server, token: None };
+        answer.check(client.document().await.as_ref());
+        answer
+    }
+
+    async fn execute(self) -> reqwest::Response {
         let Self { server, method, path, headers, body } = self;
         let mut request = server.http.request(method.clone(), format!("{}{path}", server.base));
         for (name, value) in headers {
@@ -132,15 +152,7 @@ impl Call {
         if !body.is_empty() || [Method::POST, Method::PUT].contains(&method) {
             request = request.header(header::CONTENT_LENGTH, body.len()).body(body);
         }
-        let request = request.build().unwrap();
-        let full_path = request.url().path().to_owned();
-        let response = server.http.execute(request).await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.unwrap();
-        let answer = Answer::new(method, full_path, status, headers, body.to_vec());
-        let client = Client { server, token: None };
-        answer.check(client.document().await.as_ref());
-        answer
+        request.send().await.unwrap()
     }
 }
 

@@ -7,6 +7,7 @@ mod given;
 mod schema;
 mod server;
 mod store;
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ pub(crate) use document::{Document, Operation};
 pub(crate) use given::{Given, PASSWORD, pairs};
 pub(crate) use server::{SECRET, Server, Setup, jwt, token};
 pub(crate) use store::{Fate, INTERNALS, a_faulty_store};
+pub(crate) use stream::Stream;
 
 /// Longer than anything here should take.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

@@ -1,0 +1,106 @@
+//! The event log as a stream of server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use alm_core::{
+    Context,
+    domain::{Event, Position},
+    services::Limit,
+};
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{
+        AppendHeaders, IntoResponse,
+        sse::{self, KeepAlive, Sse},
+    },
+};
+use futures_util::{StreamExt, stream};
+use tokio::time::timeout;
+
+use crate::{error::ApiError, state::ApiState};
+
+use super::{EventBody, position};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// After this long without an event a comment is sent, so that neither side nor anyone between them takes the connection for dead.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long at most until the log is looked at again: what other processes commit may go unnoticed.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Whether the client asks for a stream. One that takes anything gets pages.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types =
+        accepted.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or_default());
+    types.any(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Where a client that was cut off goes on.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    let parsed = position(value.to_str().unwrap_or_default());
+    parsed
+        .map(Some)
+        .map_err(|rejected| ApiError::header("invalid-last-event-id", format!("Last-Event-ID {}", rejected.detail)))
+}
+
+/// The events after `after` and all that come, until the client goes or the process shuts down.
+pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Result<impl IntoResponse, ApiError> {
+    let tail = Tail { state, context, after };
+    // Before the answer begins, so that who may not read is told so.
+    let first = tail.read().await?;
+    let stopped = {
+        let readiness = tail.state.settings.readiness.clone();
+        async move { readiness.shutting_down().await }
+    };
+    let events = stream::unfold((tail, Some(first)), |(mut tail, first)| async move {
+        let events = match first {
+            Some(events) => events,
+            None => tail.next().await?,
+        };
+        tail.after = events.last().map_or(tail.after, |event| event.position);
+        Some((stream::iter(events), (tail, None)))
+    });
+    let events = events.flatten().map(told).map(Ok::<_, Infallible>).take_until(Box::pin(stopped));
+    // Proxies hold back what they buffer; this tells nginx and those who do as it does not to.
+    let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok((AppendHeaders([unbuffered]), Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+}
+
+/// The end of the log, which a client follows.
+struct Tail {
+    state: ApiState,
+    context: Context,
+    after: Position,
+}
+
+impl Tail {
+    async fn read(&self) -> Result<Vec<Arc<Event>>, ApiError> {
+        let limit = Limit::new(Limit::MAX).unwrap_or_default();
+        Ok(self.state.alm.log().read(&self.context, self.after, limit).await?.items)
+    }
+
+    /// The next events, as soon as there are any. None when they can't be read: the client comes again and says where it was.
+    async fn next(&self) -> Option<Vec<Arc<Event>>> {
+        loop {
+            match self.read().await {
+                Ok(events) if !events.is_empty() => return Some(events),
+                Ok(_) => {
+                    let changed = timeout(POLL, self.state.alm.log().changed(self.after)).await;
+                    if let Ok(Err(_)) = changed {
+                        return None;
+                    }
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+fn told(event: Arc<Event>) -> sse::Event {
+    let id = event.position.to_string();
+    // JSON has no line break of its own, so it is one line of data.
+    let document = serde_json::to_string(&EventBody::from(event)).unwrap_or_default();
+    sse::Event::default().id(id).data(document)
+}
