@@ -36,8 +36,8 @@ impl<S: Reader + Committer + EventLog + ?Sized> Store for S {}
 ///   `audit_entries_are_listed_by_index_in_pages`, `dead_letters_are_listed_by_log_and_position_in_pages`.
 /// - A list that is read page by page gives each item that exists the whole time exactly once, whatever is inserted and
 ///   deleted meanwhile. Checked by `pages_give_what_stays_exactly_once_whatever_comes_and_goes`.
-/// - A list has what its filter's `matches` lets through, and nothing else. Checked by `apps_are_found_by_every_filter`,
-///   `versions_are_found_by_every_filter`, `deployments_are_found_by_every_filter`,
+/// - A list has what its filter's `matches` lets through, and nothing else. Checked by
+///   `apps_are_found_by_every_filter`, `versions_are_found_by_every_filter`, `deployments_are_found_by_every_filter`,
 ///   `audit_entries_are_found_by_every_filter`.
 /// - Values come back as they went: every character, times to the microsecond. Numbers are below 2⁶³. Checked by
 ///   `the_longest_and_strangest_app_comes_back`, `the_longest_and_strangest_version_comes_back`,
@@ -155,27 +155,33 @@ pub trait Committer: Send + Sync {
     /// - An update or delete changes what is there at the expected revision, and nothing else. Checked by
     ///   `an_app_that_is_not_there_is_neither_changed_nor_deleted`, `an_app_is_changed_only_at_its_revision`,
     ///   `a_version_that_is_not_there_is_neither_changed_nor_deleted`, `a_version_is_changed_only_at_its_revision`,
-    ///   `a_deployment_that_is_not_there_is_neither_changed_nor_deleted`, `a_deployment_is_changed_only_at_its_revision`,
-    ///   `an_account_that_is_not_there_is_neither_changed_nor_deleted`, `another_password_changes_nothing_else`.
+    ///   `a_deployment_that_is_not_there_is_neither_changed_nor_deleted`,
+    ///   `a_deployment_is_changed_only_at_its_revision`, `an_account_that_is_not_there_is_neither_changed_nor_deleted`,
+    ///   `another_password_changes_nothing_else`.
+    /// - Guards are the only rule about parents: a child may be committed without its parent and may outlive it, until
+    ///   the cascade has seen the deletion. So no foreign keys. Checked by `a_version_reads_back_as_it_was_committed`,
+    ///   `what_ran_before_runs_again_when_what_runs_is_gone`.
     /// - Guards hold at the moment of the commit, of what was there before it. Checked by
     ///   `a_commit_whose_app_is_not_there_is_stopped`, `a_commit_whose_version_is_not_there_is_stopped`,
     ///   `a_guard_is_about_what_was_there_before`, `no_version_is_committed_once_its_app_is_gone`,
-    ///   `no_deployment_is_committed_once_its_version_is_gone`.
+    ///   `a_guard_holds_to_the_end_of_a_slow_commit`, `no_deployment_is_committed_once_its_version_is_gone`.
     /// - Commits behave as if made one after the other, through whichever handles. Checked by
-    ///   `no_change_of_an_app_is_lost_among_rivals`, `no_change_of_a_version_is_lost_among_rivals`,
-    ///   `no_change_of_a_deployment_is_lost_among_rivals`, `of_many_who_want_one_app_name_one_gets_it`,
-    ///   `of_many_who_want_one_tag_one_gets_it`, `of_many_who_want_one_username_one_gets_it`,
-    ///   `of_many_who_end_one_deployment_one_does`, `of_many_who_use_one_key_one_is_let`,
-    ///   `of_many_who_move_one_checkpoint_one_does`, `of_two_handles_that_want_one_name_one_gets_it`,
-    ///   `no_change_is_lost_between_handles`, `of_two_handles_that_move_one_checkpoint_one_does`.
+    ///   `no_change_of_an_app_is_lost_among_rivals`, `a_name_is_taken_once_by_slow_commits`,
+    ///   `no_change_of_a_version_is_lost_among_rivals`, `no_change_of_a_deployment_is_lost_among_rivals`,
+    ///   `of_many_who_want_one_app_name_one_gets_it`, `of_many_who_want_one_tag_one_gets_it`,
+    ///   `of_many_who_want_one_username_one_gets_it`, `of_many_who_end_one_deployment_one_does`,
+    ///   `of_many_who_use_one_key_one_is_let`, `of_many_who_move_one_checkpoint_one_does`,
+    ///   `of_two_handles_that_want_one_name_one_gets_it`, `no_change_is_lost_between_handles`,
+    ///   `of_two_handles_that_move_one_checkpoint_one_does`.
     /// - A checkpoint moves only from where it stands; each consumer has one for each log. Checked by
     ///   `a_checkpoint_moves_only_from_where_it_stands`, `a_checkpoint_may_stay_and_may_go_anywhere`.
     /// - A remembered answer is kept until it has expired, and then makes room for the next of its scope. Checked by
-    ///   `an_expired_key_makes_room`, `what_expires_takes_nothing_live_along`, `a_key_is_one_principals_for_one_action`.
+    ///   `an_expired_key_makes_room`, `what_expires_takes_nothing_live_along`,
+    ///   `a_key_is_one_principals_for_one_action`.
     /// - A letter about an event that the consumer has buried before replaces the earlier one. Checked by
     ///   `an_event_buried_again_replaces_its_letter`.
-    /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt. Checked by
-    ///   `the_same_changeset_twice_gives_the_first_receipt`,
+    /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt. Checked
+    ///   by `the_same_changeset_twice_gives_the_first_receipt`,
     ///   `the_first_receipt_also_answers_when_the_changeset_would_fail_now`,
     ///   `of_many_who_send_one_changeset_each_gets_the_same_receipt`,
     ///   `a_changeset_sent_through_two_handles_has_one_effect`.
@@ -201,6 +207,8 @@ pub trait Committer: Send + Sync {
     /// # Contract
     /// - No id is given twice, by whichever handle and also after a restart. Ids that are not used are lost. Checked by
     ///   `no_id_is_given_twice`, `no_two_handles_give_the_same_id`, `no_id_is_given_again_after_a_restart`.
+    /// - Ids that one handle takes later are higher, so that lists by id are oldest first. Checked by
+    ///   `later_ids_are_higher`.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] for resources that this store does not keep, else only [`StoreError::Backend`].
@@ -255,11 +263,11 @@ pub trait EventLog: Send + Sync {
 
     /// Waits until there are events after `after`.
     ///
-    /// It is safe to drop.
-    ///
     /// # Contract
-    /// - It wakes when this handle commits something after `after`; it may wake too early, so look again; and a store may
-    ///   miss what other processes commit, so do not rely on it alone. Checked by `whoever_waits_for_events_is_woken`.
+    /// - It is safe to drop. Checked by `a_wait_that_is_dropped_hinders_no_later_one`.
+    /// - It wakes when this handle commits something after `after`; it may wake too early, so look again; and a store
+    ///   may miss what other processes commit, so do not rely on it alone. Checked by
+    ///   `whoever_waits_for_events_is_woken`.
     ///
     /// # Errors
     /// Only [`StoreError::Backend`].

@@ -1,13 +1,16 @@
 //! Someone else's project: a store of its own, a service that embeds ALM, and tests that are made of ALM's test kit.
 //!
-//! It stands outside of the workspace and is built as a stranger would build it: against the published features of alm-core,
-//! with nothing of the kit's own dependencies in its manifest.
+//! It stands outside of the workspace and is built as a stranger would build it: against the features of alm-core, with nothing
+//! of the kit's own dependencies in its manifest.
 
-// The store is the example's: whoever follows docs/writing-an-adapter.md has it in a crate like this.
+// The store is the one of docs/writing-an-adapter.md: whoever follows that has it in a crate like this.
 #[path = "../../../examples/custom_store/apply.rs"]
 mod apply;
 #[path = "../../../examples/custom_store/file.rs"]
 mod file;
+#[cfg(test)]
+#[path = "../../../examples/custom_store/harness.rs"]
+mod harness;
 #[path = "../../../examples/custom_store/read.rs"]
 mod read;
 pub mod releases;

@@ -1,14 +1,21 @@
 //! What a case is, and how it is run: on a thread and a runtime of its own, until a deadline.
 
-use std::{any::Any, fmt, panic::resume_unwind, thread, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    panic::{AssertUnwindSafe, resume_unwind},
+    thread,
+    time::Duration,
+};
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{runtime::Builder, time::timeout};
 
 use super::{Report, Verdict, tasks::with_patience};
 
-/// Long enough for a slow machine with a database; a case that is not done by then hangs.
-const DEADLINE: Duration = Duration::from_mins(1);
+/// How many times its patience a case may take, and how long at least: one that is not done by then hangs.
+const PATIENCES: u32 = 3;
+const AT_LEAST: Duration = Duration::from_mins(1);
 
 /// What an adapter of a port can do: [`StoreCapability`](super::StoreCapability), [`BusCapability`](super::BusCapability).
 pub trait Capability: Copy + fmt::Debug + fmt::Display + Send + Sync + 'static {
@@ -63,18 +70,32 @@ impl<C: Capability> Case<C> {
     }
 
     /// Runs it to its end, on a thread of its own so that it may be called from within another runtime, too.
-    fn run(&self, patience: Duration, subject: impl Future<Output = C::Subject> + Send) -> Result<Verdict, Panic> {
+    fn run(&self, patience: Duration, fresh: impl Future<Output = Fresh<C>> + Send) -> Result<Verdict, Panic> {
         thread::scope(|scope| {
             let body = || {
                 let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build();
-                let case = with_patience(patience, async { self.verdict(subject.await).await });
-                let in_time = runtime.expect("a tokio runtime").block_on(async { timeout(DEADLINE, case).await });
-                in_time.unwrap_or_else(|_| panic!("it is not done after {} s", DEADLINE.as_secs()))
+                runtime.expect("a tokio runtime").block_on(self.run_and_clean_up(patience, fresh))
             };
             let running =
                 thread::Builder::new().name(self.name.to_owned()).spawn_scoped(scope, body).expect("a thread");
-            running.join()
+            running.join().and_then(|verdict| verdict)
         })
+    }
+
+    async fn run_and_clean_up(
+        &self,
+        patience: Duration,
+        fresh: impl Future<Output = Fresh<C>> + Send,
+    ) -> Result<Verdict, Panic> {
+        let (subject, clean_up) = fresh.await;
+        let deadline = AT_LEAST.max(patience * PATIENCES);
+        let case = async {
+            let in_time = timeout(deadline, with_patience(patience, self.verdict(subject))).await;
+            in_time.unwrap_or_else(|_| panic!("it is not done after {} s", deadline.as_secs()))
+        };
+        let verdict = AssertUnwindSafe(case).catch_unwind().await;
+        clean_up.await;
+        verdict
     }
 }
 
@@ -83,6 +104,9 @@ impl<C: Capability> fmt::Debug for Case<C> {
         f.debug_struct("Case").field("name", &self.name).field("needs", &self.needs).finish_non_exhaustive()
     }
 }
+
+/// What is lent to a case, and what cleans up behind it.
+pub(super) type Fresh<C> = (<C as Capability>::Subject, BoxFuture<'static, ()>);
 
 /// What a case that panicked left.
 type Panic = Box<dyn Any + Send>;
@@ -96,7 +120,7 @@ fn message(panic: &Panic) -> String {
 pub(super) fn check<C, F>(cases: &[Case<C>], name: &str, patience: Duration, fresh: F)
 where
     C: Capability,
-    F: Future<Output = C::Subject> + Send,
+    F: Future<Output = Fresh<C>> + Send,
 {
     let found = cases.iter().find(|case| case.name == name);
     let found = found.unwrap_or_else(|| panic!("there is no case named {name}"));
@@ -109,7 +133,7 @@ where
 pub(super) fn run_all<C, F>(cases: &[Case<C>], patience: Duration, fresh: impl Fn() -> F) -> Report
 where
     C: Capability,
-    F: Future<Output = C::Subject> + Send,
+    F: Future<Output = Fresh<C>> + Send,
 {
     let rows = cases.iter().map(|case| {
         let verdict = case.run(patience, fresh()).unwrap_or_else(|panic| Verdict::Failed(message(&panic)));

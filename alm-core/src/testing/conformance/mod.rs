@@ -42,6 +42,7 @@
 pub mod bus;
 mod case;
 mod expand;
+mod kept;
 
 mod must;
 mod report;

@@ -3,59 +3,16 @@
 use std::sync::Arc;
 
 use alm_core::{
-    ports::{EventBus, Store},
+    ports::EventBus,
     testing::{
         MemoryBus,
-        conformance::{BusCapability, BusHarness, BusSubject, StoreCapability, StoreHarness, StoreSubject},
+        conformance::{BusCapability, BusHarness, BusSubject},
     },
 };
-use tempfile::TempDir;
 
-use crate::store::JsonFileStore;
+use crate::harness::Harness;
 
-struct Files;
-
-impl StoreHarness for Files {
-    type Subject = InFolder;
-
-    fn capabilities(&self) -> &[StoreCapability] {
-        use StoreCapability::{Accounts, Apps, Audit, Deployments, Durability, Handles, Versions};
-        &[Apps, Versions, Deployments, Accounts, Audit, Durability, Handles]
-    }
-
-    async fn fresh(&self) -> InFolder {
-        let (store, folder) = super::a_store().await;
-        InFolder { store, folder }
-    }
-}
-
-struct InFolder {
-    store: Arc<JsonFileStore>,
-    folder: TempDir,
-}
-
-impl InFolder {
-    async fn opened(&self) -> Arc<JsonFileStore> {
-        Arc::new(JsonFileStore::open(self.folder.path().join("alm.json")).await.unwrap())
-    }
-}
-
-impl StoreSubject for InFolder {
-    fn store(&self) -> Arc<dyn Store> {
-        self.store.clone()
-    }
-
-    async fn another_handle(&self) -> Option<Arc<dyn Store>> {
-        Some(self.opened().await)
-    }
-
-    async fn reopen(&mut self) -> Option<Arc<dyn Store>> {
-        self.store = self.opened().await;
-        Some(self.store.clone())
-    }
-}
-
-alm_core::store_conformance!(Files);
+alm_core::store_conformance!(Harness);
 
 struct Memory;
 

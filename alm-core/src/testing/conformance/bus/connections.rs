@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     domain::Event,
@@ -46,10 +46,13 @@ pub(super) async fn an_interruption_loses_nothing(subject: Subject) {
     const EVENTS: u64 = 200;
     let bus = subject.bus();
     let all = events(a_log(), 1, EVENTS);
+    let (progress, mut pace) = watch::channel(0_usize);
     let publishing = {
         let (bus, all) = (subject.bus(), all.clone());
         start(async move {
-            for batch in all.chunks(10) {
+            for (batch, published) in all.chunks(10).zip((0..).step_by(10)) {
+                // Not far ahead of the consumer, so that each interruption meets both.
+                let _ = pace.wait_for(|seen| seen + 20 >= published).await;
                 publish_until_it_is_stored(bus.as_ref(), batch).await;
             }
         })
@@ -78,6 +81,7 @@ pub(super) async fn an_interruption_loses_nothing(subject: Subject) {
                 seen.push(event);
             }
         }
+        progress.send_replace(seen.len());
     }
 
     // then every event came

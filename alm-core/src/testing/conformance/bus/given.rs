@@ -1,6 +1,6 @@
 //! Events to publish, and how they are received.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::time::timeout;
@@ -59,15 +59,43 @@ pub(super) async fn ack(subscription: &mut dyn Subscription, deliveries: &[Deliv
     subscription.ack(&tags).await.must("acknowledge deliveries");
 }
 
-/// The next `count` events, acknowledged.
+/// The next `count` events, acknowledged. One that comes again, because its acknowledgement came late, counts once.
 pub(super) async fn take(subscription: &mut dyn Subscription, count: usize) -> Vec<Arc<Event>> {
-    let mut taken = Vec::with_capacity(count);
+    let mut taken: Vec<Arc<Event>> = Vec::with_capacity(count);
     while taken.len() < count {
-        let deliveries = next(subscription, count - taken.len()).await;
+        // Few at a time, so that none waits long for its acknowledgement.
+        let deliveries = next(subscription, (count - taken.len()).min(16)).await;
         ack(subscription, &deliveries).await;
-        taken.extend(deliveries.iter().map(event_of));
+        for event in deliveries.iter().map(event_of) {
+            if taken.iter().all(|known| known.id != event.id) {
+                taken.push(event);
+            }
+        }
     }
     taken
+}
+
+/// The ids of those of `ids` that come, until all have come; `handle` says what becomes of the deliveries.
+pub(super) async fn all_of(
+    subscription: &mut dyn Subscription,
+    ids: &[EventId],
+    handle: Handling,
+) -> BTreeSet<EventId> {
+    let mut came = BTreeSet::new();
+    while !ids.iter().all(|id| came.contains(id)) {
+        let deliveries = next(subscription, 16).await;
+        if matches!(handle, Handling::Acknowledged) {
+            ack(subscription, &deliveries).await;
+        }
+        came.extend(deliveries.iter().map(|delivery| event_of(delivery).id));
+    }
+    came
+}
+
+/// What becomes of deliveries.
+pub(super) enum Handling {
+    Acknowledged,
+    Ignored,
 }
 
 /// What is acknowledged until the event `last` comes, with it.

@@ -46,8 +46,8 @@ pub trait BusHarness: Send + Sync {
     /// What the buses can do.
     fn capabilities(&self) -> &[BusCapability];
 
-    /// A bus that is empty and used by no one else. It should give up on a delivery that is not acknowledged within a second
-    /// or so: the cases wait for it to come again.
+    /// A bus that is empty and used by no one else. It should give up on a delivery that is not acknowledged within a few
+    /// seconds: sooner, and what a busy machine is slow to acknowledge comes again; later, and the cases wait long for it.
     fn fresh(&self) -> impl Future<Output = Self::Subject> + Send;
 
     /// How long the cases wait for what must come before they fail.
@@ -67,16 +67,22 @@ pub trait BusSubject: Send + Sync + 'static {
         async { None }
     }
 
-    /// Has the bus give up on every delivery that is not acknowledged by now. For a bus with a timer there is nothing to do:
-    /// the case waits.
-    fn expire_deliveries(&self) -> impl Future<Output = ()> + Send {
-        async {}
-    }
+    /// Returns when the bus has given up on every delivery that is not acknowledged by now, so that it comes again. For a bus with
+    /// a timer: wait until that is over.
+    fn expire_deliveries(&self) -> impl Future<Output = ()> + Send;
 
     /// Interrupts every connection; they come back by themselves. Says whether it did: not without
     /// [`BusCapability::Interruptions`].
     fn interrupt(&self) -> impl Future<Output = bool> + Send {
         async { false }
+    }
+
+    /// Takes away what was made for it. It is called when the case is over, also when it has failed.
+    fn clean_up(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        async {}
     }
 
     /// Puts a message with this payload on the bus, past the port. Says whether it did: not without

@@ -43,7 +43,8 @@ macro_rules! __bus_cases {
 /// One `#[test]` for each promise that a bus makes (the table is at [`testing::conformance::bus::CASES`]).
 ///
 /// It takes an expression that gives a [`BusHarness`](crate::testing::conformance::BusHarness), and needs nothing else in the
-/// manifest than alm-core with the feature `conformance`.
+/// manifest than alm-core with the feature `conformance`. Several invocations need a module each, for the tests have the names
+/// of the cases.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -8,18 +8,30 @@ use futures_util::{FutureExt, future::BoxFuture};
 use crate::{
     domain::{LogId, Position},
     ports::{BusError, EventBus, Ids, SystemIds},
-    testing::conformance::{BusCapability, BusHarness, BusSubject, Capability, must::Must},
+    testing::conformance::{
+        BusCapability, BusHarness, BusSubject, Capability,
+        kept::{Lent, lend},
+        must::Must,
+    },
 };
 
 /// A bus under test.
 pub struct Subject {
-    erased: Box<dyn Erased>,
+    erased: Lent<dyn Erased>,
     capabilities: Vec<BusCapability>,
 }
 
 impl Subject {
-    pub(super) async fn of(harness: &impl BusHarness) -> Self {
-        Self { erased: Box::new(harness.fresh().await), capabilities: harness.capabilities().to_vec() }
+    /// A fresh one, and what cleans up behind it once it is dropped.
+    pub(super) async fn of(harness: &impl BusHarness) -> (Self, BoxFuture<'static, ()>) {
+        let erased: Box<dyn Erased> = Box::new(harness.fresh().await);
+        let (erased, back) = lend(erased);
+        let clean_up = async {
+            if let Ok(erased) = back.await {
+                erased.clean_up().await;
+            }
+        };
+        (Self { erased, capabilities: harness.capabilities().to_vec() }, clean_up.boxed())
     }
 
     pub(super) fn bus(&self) -> Arc<dyn EventBus> {
@@ -77,6 +89,7 @@ async fn refuses(lacking: BusCapability, subject: Subject) {
 
 #[async_trait]
 trait Erased: Send + Sync {
+    async fn clean_up(self: Box<Self>);
     fn bus(&self) -> Arc<dyn EventBus>;
     async fn another_connection(&self) -> Option<Arc<dyn EventBus>>;
     async fn expire_deliveries(&self);
@@ -86,6 +99,10 @@ trait Erased: Send + Sync {
 
 #[async_trait]
 impl<S: BusSubject> Erased for S {
+    async fn clean_up(self: Box<Self>) {
+        BusSubject::clean_up(*self).await;
+    }
+
     fn bus(&self) -> Arc<dyn EventBus> {
         BusSubject::bus(self)
     }

@@ -5,26 +5,22 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    changeset::{Change, Changeset},
+    changeset::Changeset,
     domain::{Actor, AuditEntry, AuditIndex, NewAuditEntry, Timestamp},
     ports::{AuditFilter, Store},
     testing::{
         conformance::must::Must,
-        fixtures::{at, checkpoint, entry, event_id, of, progress, stamp, username},
+        fixtures::{at, checkpoint, entry, event_id, of, progress, stamp},
     },
 };
 
 use super::{
-    given::{Handle, at_once, changeset, populate, sound_parts},
+    given::{Handle, at_once, changeset, failed, populate, sound_parts},
     labelled::ODD,
     look::{ALL, audit_of},
     paging::{is_found, is_listed},
     subject::Subject,
 };
-
-fn failed() -> Change {
-    Change::login_failed(&username("ada"))
-}
 
 /// A changeset that records `entries`.
 fn recording(entries: impl IntoIterator<Item = NewAuditEntry>) -> Changeset {
@@ -142,7 +138,9 @@ pub(super) async fn racing_commits_leave_no_gap_in_the_audit_log(subject: Subjec
         }
     };
     // when
-    let _: Vec<()> = at_once((0..6).map(|task| commit(subject.store(), task))).await;
+    let handles = subject.rivals().await;
+    let tasks = (0..6).zip(handles.iter().cycle()).map(|(task, handle)| commit(handle.clone(), task));
+    let _: Vec<()> = at_once(tasks).await;
 
     // then
     let shown = audit_of(store.as_ref()).await;

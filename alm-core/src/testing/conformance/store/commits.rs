@@ -5,27 +5,20 @@ use std::task::Poll;
 use futures_util::{FutureExt, future::poll_fn};
 
 use crate::{
-    changeset::{Change, Changeset, Guard},
-    domain::{Event, EventData, Position, Revision},
+    changeset::{Change, Changeset},
+    domain::{Position, Revision},
     ports::{AppFilter, Contention, Outcome, StoreError},
     testing::{
         conformance::must::Must,
-        fixtures::{
-            answer, app, app_id, checkpoint, consumer, deployment, event_id, of, of_all, progress, scope, stamp,
-            username, version, version_id,
-        },
+        fixtures::{answer, app, app_id, checkpoint, consumer, event_id, of, of_all, progress, scope, stamp, username},
     },
 };
 
 use super::{
-    given::{Handle, at_once, broken_parts, changeset, ended, populate, sound_parts, start},
+    given::{at_once, broken_parts, changeset, ended, failed, populate, send, sound_parts, start},
     look::{ALL, Sight, ids_of, log_of},
     subject::Subject,
 };
-
-fn login_failed() -> Changeset {
-    of(Change::login_failed(&username("ada")))
-}
 
 pub(super) async fn a_changeset_that_fails_anywhere_leaves_no_trace(subject: Subject) {
     // given
@@ -76,7 +69,7 @@ pub(super) async fn a_commit_from_a_checkpoint_that_has_moved_leaves_no_trace(su
         assert_eq!(Sight::of(&subject, store.as_ref(), &known).await, sight);
     }
 
-    let marker = login_failed();
+    let marker = of(failed());
     store.commit(marker.clone()).await.must("commit an event");
     let expected: Vec<_> = before.iter().chain([&marker]).flat_map(Changeset::events).map(|event| event.id).collect();
     assert_eq!(ids_of(&log_of(store.as_ref(), expected.len()).await), expected);
@@ -141,8 +134,9 @@ pub(super) async fn of_many_who_send_one_changeset_each_gets_the_same_receipt(su
         let changeset = progress(store.log_id(), round, round + 1)
             .and(Change::login_failed(&username("ada")), event_id())
             .remembering(answer(&format!("k{round}"), "outcome", 0, 100));
-        let send = |store: Handle, changeset| async move { store.commit(changeset).await };
-        let receipts = at_once((0..8).map(|_| send(subject.store(), changeset.clone()))).await;
+        let handles = subject.rivals().await;
+        let sending = handles.iter().cycle().take(8).map(|handle| send(handle.clone(), changeset.clone()));
+        let receipts = at_once(sending).await;
         let first = store.receipt(changeset.id()).await.must("read a receipt");
         for receipt in receipts {
             assert_eq!(Some(receipt.must("commit what others commit too")), first);
@@ -182,107 +176,6 @@ pub(super) async fn writes_are_made_in_their_order(subject: Subject) {
     let taken = of_all(Change::app_created(&app(4, "b")), [Change::app_deleted(&app(3, "b"))]);
     let error = store.commit(taken).await.must_fail("take a name before it is free");
     assert_eq!(error.code(), "already-exists");
-}
-
-async fn guard_stops_the_commit(subject: Subject, guard: Guard, parent: Change) {
-    let store = subject.store();
-    let guarded = || login_failed().guarded(guard);
-    let error = store.commit(guarded()).await.must_fail("commit under a guard that does not hold");
-    assert!(matches!(error, StoreError::GuardFailed(failed) if failed == guard), "it is refused as {error}");
-    store.commit(of(parent)).await.must("create what the guard wants");
-    store.commit(guarded()).await.must("commit under a guard that holds");
-}
-
-pub(super) async fn a_commit_whose_app_is_not_there_is_stopped(subject: Subject) {
-    guard_stops_the_commit(subject, Guard::AppExists(app_id(1)), Change::app_created(&app(1, "a"))).await;
-}
-
-pub(super) async fn a_commit_whose_version_is_not_there_is_stopped(subject: Subject) {
-    let parent = Change::version_created(&version(1, 1, "v1"));
-    guard_stops_the_commit(subject, Guard::VersionExists(version_id(1)), parent).await;
-}
-
-pub(super) async fn a_guard_is_about_what_was_there_before(subject: Subject) {
-    let store = subject.store();
-    let guard = Guard::AppExists(app_id(1));
-    let guarded = |change| of(change).guarded(guard);
-
-    // when the changeset itself brings what the guard wants, it does not help
-    let error = store.commit(guarded(Change::app_created(&app(1, "a")))).await.must_fail("satisfy one's own guard");
-    assert!(matches!(error, StoreError::GuardFailed(failed) if failed == guard), "it is refused as {error}");
-
-    // when it takes it away, it was still there
-    store.commit(of(Change::app_created(&app(1, "a")))).await.must("create an app");
-    store.commit(guarded(Change::app_deleted(&app(1, "a")))).await.must("delete what the guard wants");
-    store.commit(guarded(Change::login_failed(&username("ada")))).await.must_fail("commit when it is gone");
-}
-
-/// Where the first event that `is` stands.
-fn place(log: &[std::sync::Arc<Event>], is: impl Fn(&EventData) -> bool) -> Option<usize> {
-    log.iter().position(|event| is(&event.data))
-}
-
-pub(super) async fn no_version_is_committed_once_its_app_is_gone(subject: Subject) {
-    let store = subject.store();
-    for round in 1..=20 {
-        // given
-        let parent = app(round, "a");
-        let events_before = usize::try_from(store.head().await.must("read the head").get()).expect("a small number");
-        store.commit(of(Change::app_created(&parent))).await.must("create an app");
-
-        // when the app goes while versions of it come
-        let children: Vec<_> = (0..6)
-            .map(|n| {
-                let child = version(round * 10 + n, round, &format!("v{n}"));
-                of(Change::version_created(&child)).guarded(Guard::AppExists(parent.id))
-            })
-            .collect();
-        let send = |store: Handle, changeset| async move { store.commit(changeset).await };
-        let all = children.into_iter().chain([of(Change::app_deleted(&parent))]);
-        let answers = at_once(all.map(|changeset| send(subject.store(), changeset))).await;
-
-        // then each version was committed before, or refused
-        let made = answers.iter().filter(|answer| answer.is_ok()).count();
-        assert!(answers.last().is_some_and(Result::is_ok), "the app can be deleted: {answers:?}");
-        let log = log_of(store.as_ref(), events_before + 1 + made).await;
-        let gone = place(&log, |data| matches!(data, EventData::AppDeleted(data) if data.id == parent.id));
-        for (at, event) in log.iter().enumerate() {
-            let late =
-                matches!(&event.data, EventData::VersionCreated(data) if data.app_id == parent.id) && Some(at) > gone;
-            assert!(!late, "a version was committed after its app was gone");
-        }
-        for error in answers.into_iter().filter_map(Result::err) {
-            assert_eq!(error.code(), "guard-failed", "{error}");
-        }
-    }
-}
-
-pub(super) async fn no_deployment_is_committed_once_its_version_is_gone(subject: Subject) {
-    let store = subject.store();
-    for round in 1..=20 {
-        let parent = version(round, 1, "v1");
-        let events_before = usize::try_from(store.head().await.must("read the head").get()).expect("a small number");
-        store.commit(of(Change::version_created(&parent))).await.must("create a version");
-
-        let children: Vec<_> = (0..6)
-            .map(|n| {
-                let child = deployment(round * 10 + n, round, 1);
-                of(Change::deployment_created(&child)).guarded(Guard::VersionExists(parent.id))
-            })
-            .collect();
-        let send = |store: Handle, changeset| async move { store.commit(changeset).await };
-        let all = children.into_iter().chain([of(Change::version_deleted(&parent))]);
-        let answers = at_once(all.map(|changeset| send(subject.store(), changeset))).await;
-
-        let made = answers.iter().filter(|answer| answer.is_ok()).count();
-        assert!(answers.last().is_some_and(Result::is_ok), "the version can be deleted: {answers:?}");
-        let log = log_of(store.as_ref(), events_before + 1 + made).await;
-        let gone = place(&log, |data| matches!(data, EventData::VersionDeleted(data) if data.version_id == parent.id));
-        for (at, event) in log.iter().enumerate() {
-            let of_it = matches!(&event.data, EventData::DeploymentCreated(data) if data.version_id == parent.id);
-            assert!(!(of_it && Some(at) > gone), "a deployment was committed after its version was gone");
-        }
-    }
 }
 
 /// Polls `future` until it is done or has waited so many times.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 pub(super) use crate::testing::conformance::tasks::{at_once, ended, start};
 
 use crate::{
-    changeset::{Change, Changeset, Guard},
+    changeset::{Change, Changeset, Guard, Receipt},
     domain::{AppName, DeploymentStatus, LogId, PasswordHash, Revision},
-    ports::Store,
+    ports::{Store, StoreError},
     testing::{
         conformance::{StoreCapability, must::Must},
         fixtures::{
@@ -61,7 +61,7 @@ pub(super) async fn populate(subject: &Subject) -> Vec<Changeset> {
         (Some(Audit), Part::Audit),
         (None, Part::Remember("ada")),
         (None, Part::Letter),
-        (None, change(Change::login_failed(&username("ada")))),
+        (None, change(failed())),
     ];
     let changeset = changeset(store.log_id(), &that_it_can(subject, parts), 0);
     store.commit(changeset.clone()).await.must("commit something of everything that the store keeps");
@@ -91,7 +91,7 @@ pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
         (Some(Accounts), change(Change::user_created(&account("new")))),
         (Some(Accounts), change(Change::user_deleted(&username("bob")))),
         (Some(Accounts), change(Change::password_changed(&username("ada"), hash))),
-        (None, change(Change::login_failed(&username("ada")))),
+        (None, change(failed())),
         (Some(Audit), Part::Audit),
         (None, Part::Letter),
         (None, Part::Remember("new")),
@@ -145,6 +145,16 @@ pub(super) fn changeset(log: LogId, parts: &[Part], from: u64) -> Changeset {
         Part::Remember(key) => changeset.remembering(answer(key, "outcome", 0, 100)),
         Part::Guard(guard) => changeset.guarded(guard),
     })
+}
+
+/// A change that every store understands: someone could not log in.
+pub(super) fn failed() -> Change {
+    Change::login_failed(&username("ada"))
+}
+
+/// Commits `changeset`, as a task of its own.
+pub(super) async fn send(store: Handle, changeset: Changeset) -> Result<Receipt, StoreError> {
+    store.commit(changeset).await
 }
 
 /// The store as tasks take it along.

@@ -6,24 +6,16 @@ use crate::{
     ports::{Contention, StoreError},
     testing::{
         conformance::must::Must,
-        fixtures::{app, app_id, consumer, event_id, of, of_all, progress, username},
+        fixtures::{app, app_id, consumer, event_id, of, of_all, progress},
     },
 };
 
 use super::{
-    given::{Handle, at_once, changeset, populate, sound_parts},
+    given::{Handle, at_once, changeset, failed, populate, send, sound_parts},
     ids::{assert_different, sequences, take},
     look::{Sight, ids_of, log_of},
     subject::Subject,
 };
-
-fn failed() -> Change {
-    Change::login_failed(&username("ada"))
-}
-
-async fn send(store: Handle, changeset: Changeset) -> Result<crate::changeset::Receipt, StoreError> {
-    store.commit(changeset).await
-}
 
 pub(super) async fn a_commit_is_seen_through_every_handle(subject: Subject) {
     let (one, other) = (subject.store(), subject.another_handle().await);

@@ -82,7 +82,7 @@ pub trait StoreHarness: Send + Sync {
     }
 }
 
-/// One store under test. It is dropped at the end of the case, within its runtime, and should take away then what it made.
+/// One store under test. It is dropped at the end of the case, within its runtime.
 pub trait StoreSubject: Send + Sync + 'static {
     /// The store.
     fn store(&self) -> Arc<dyn Store>;
@@ -92,10 +92,18 @@ pub trait StoreSubject: Send + Sync + 'static {
         async { None }
     }
 
-    /// The store, closed and opened again; `None` without [`StoreCapability::Durability`]. The case has dropped the handle that
-    /// it had.
+    /// The store, opened again as after a crash: what the old handle has not done by now it must not do; `None` without
+    /// [`StoreCapability::Durability`]. The case has dropped the handle that it had.
     fn reopen(&mut self) -> impl Future<Output = Option<Arc<dyn Store>>> + Send {
         async { None }
+    }
+
+    /// Takes away what was made for it. It is called when the case is over, also when it has failed.
+    fn clean_up(self) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized,
+    {
+        async {}
     }
 
     /// Begins to commit `changeset`, makes its writes, and holds it open before the end; `None` without
@@ -106,7 +114,7 @@ pub trait StoreSubject: Send + Sync + 'static {
     }
 }
 
-/// A commit whose writes are made and which is not committed yet.
+/// A commit whose writes are made and which is not committed yet. When it is dropped, it is rolled back.
 pub struct HeldCommit(Pin<Box<dyn Future<Output = Result<Receipt, StoreError>> + Send>>);
 
 impl HeldCommit {

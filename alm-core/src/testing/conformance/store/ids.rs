@@ -40,6 +40,13 @@ pub(super) fn assert_different(ids: &[i64]) {
     assert_eq!(different.len(), ids.len(), "an id was given twice: {ids:?}");
 }
 
+pub(super) async fn later_ids_are_higher(subject: Subject) {
+    for sequence in sequences(&subject) {
+        let ids = take(subject.store().as_ref(), sequence).await;
+        assert!(ids.is_sorted(), "ids that were taken later are lower: {ids:?}");
+    }
+}
+
 pub(super) async fn no_id_is_given_twice(subject: Subject) {
     for sequence in sequences(&subject) {
         let taking = |store: Handle| async move { take(store.as_ref(), sequence).await };

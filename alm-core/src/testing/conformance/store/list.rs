@@ -18,11 +18,13 @@ macro_rules! __store_cases {
             commits::of_many_who_send_one_changeset_each_gets_the_same_receipt [],
             commits::a_changeset_may_be_large [],
             commits::writes_are_made_in_their_order [Apps],
-            commits::a_commit_whose_app_is_not_there_is_stopped [Apps],
-            commits::a_commit_whose_version_is_not_there_is_stopped [Versions],
-            commits::a_guard_is_about_what_was_there_before [Apps],
-            commits::no_version_is_committed_once_its_app_is_gone [Apps Versions],
-            commits::no_deployment_is_committed_once_its_version_is_gone [Versions Deployments],
+            guards::a_commit_whose_app_is_not_there_is_stopped [Apps],
+            guards::a_commit_whose_version_is_not_there_is_stopped [Versions],
+            guards::a_guard_is_about_what_was_there_before [Apps],
+            guards::no_version_is_committed_once_its_app_is_gone [Apps Versions],
+            guards::no_deployment_is_committed_once_its_version_is_gone [Versions Deployments],
+            guards::a_guard_holds_to_the_end_of_a_slow_commit [HeldCommits Apps Versions],
+            guards::a_name_is_taken_once_by_slow_commits [HeldCommits Apps],
             commits::a_commit_that_is_dropped_is_whole_or_nothing [],
             commits::a_read_sees_a_commit_whole_or_not_at_all [Apps],
             log::an_event_stands_in_the_log_as_it_was_committed [],
@@ -34,8 +36,10 @@ macro_rules! __store_cases {
             log::pages_of_the_log_give_each_event_once [],
             log::events_of_one_subject_stand_in_the_order_of_its_changes [Apps],
             log::whoever_waits_for_events_is_woken [],
+            log::a_wait_that_is_dropped_hinders_no_later_one [],
             log::times_may_be_equal_or_go_back [],
             ids::no_id_is_given_twice [],
+            ids::later_ids_are_higher [],
             apps::an_app_reads_back_as_it_was_committed [Apps],
             apps::an_app_is_never_inserted_over_another [Apps],
             apps::an_app_that_is_not_there_is_neither_changed_nor_deleted [Apps],
@@ -123,7 +127,8 @@ macro_rules! __store_cases {
 /// One `#[test]` for each promise that a store makes (the table is at [`testing::conformance::store::CASES`]).
 ///
 /// It takes an expression that gives a [`StoreHarness`](crate::testing::conformance::StoreHarness), and needs nothing else in the
-/// manifest than alm-core with the feature `conformance`. See [`testing::conformance`] for an example.
+/// manifest than alm-core with the feature `conformance`. Several invocations need a module each, for the tests have the names
+/// of the cases. See [`testing::conformance`] for an example.
 ///
 /// [`testing::conformance`]: crate::testing::conformance
 /// [`testing::conformance::store::CASES`]: crate::testing::conformance::store::CASES

@@ -9,20 +9,19 @@ use crate::{
     domain::{Actor, Description, Event, EventData, Position, Revision, Subject as About, TraceParent},
     policy::Action,
     testing::{
-        conformance::{must::Must, tasks::patience},
+        conformance::{
+            must::Must,
+            tasks::{patience, polled_once},
+        },
         fixtures::{app, app_id, at, event_id, of, of_all, progress, stamp, username},
     },
 };
 
 use super::{
-    given::{Handle, ended, populate, start},
+    given::{Handle, ended, failed, populate, start},
     look::{ids_of, log_of, wait},
     subject::Subject,
 };
-
-fn failed() -> Change {
-    Change::login_failed(&username("ada"))
-}
 
 /// Changesets of one, two and three events in turn.
 fn changesets(count: usize) -> impl Iterator<Item = Changeset> {
@@ -81,20 +80,21 @@ pub(super) async fn the_head_is_the_position_of_the_newest_event(subject: Subjec
 }
 
 /// Commits `rounds` changesets from each of three tasks; gives how many events that is, and the tasks.
-fn writers(subject: &Subject, rounds: usize) -> (usize, Vec<tokio::task::JoinHandle<()>>) {
+async fn writers(subject: &Subject, rounds: usize) -> (usize, Vec<tokio::task::JoinHandle<()>>) {
     let write = |store: Handle| async move {
         for changeset in changesets(rounds) {
             store.commit(changeset).await.must("commit events");
         }
     };
     let events: usize = changesets(rounds).map(|changeset| changeset.events().len()).sum();
-    (3 * events, (0..3).map(|_| start(write(subject.store()))).collect())
+    let handles = subject.rivals().await;
+    (3 * events, handles.iter().cycle().take(3).map(|handle| start(write(handle.clone()))).collect())
 }
 
 pub(super) async fn no_position_is_revealed_before_those_below_it(subject: Subject) {
     // given writers whose commits have one to three events
     let store = subject.store();
-    let (events, writers) = writers(&subject, 40);
+    let (events, writers) = writers(&subject, 40).await;
 
     // when the log is read meanwhile, by pages that end anywhere or not before the head
     let mut log: Vec<Arc<Event>> = Vec::new();
@@ -127,7 +127,7 @@ pub(super) async fn no_position_is_revealed_before_those_below_it(subject: Subje
 
 pub(super) async fn the_events_of_one_commit_stand_together(subject: Subject) {
     let store = subject.store();
-    let (events, writers) = writers(&subject, 40);
+    let (events, writers) = writers(&subject, 40).await;
     for writer in writers {
         ended(writer).await;
     }
@@ -256,6 +256,17 @@ pub(super) async fn whoever_waits_for_events_is_woken(subject: Subject) {
     assert!(woken.is_ok(), "whoever waits for the second event is not woken by it");
     let at_once = timeout(patience(), store.changed(Position::START)).await;
     assert!(at_once.is_ok(), "whoever waits for what is there already must not wait");
+}
+
+pub(super) async fn a_wait_that_is_dropped_hinders_no_later_one(subject: Subject) {
+    let store = subject.store();
+    for round in 0..10 {
+        assert!(polled_once(&mut store.changed(Position::new(round))).await.is_none_or(|woken| woken.is_ok()));
+        store.commit(of(failed())).await.must("commit an event");
+        let woken = timeout(patience(), store.changed(Position::new(round))).await;
+        assert!(woken.is_ok(), "whoever waits after another wait was dropped is not woken");
+        log_of(store.as_ref(), usize::try_from(round).expect("a small number") + 1).await;
+    }
 }
 
 pub(super) async fn times_may_be_equal_or_go_back(subject: Subject) {

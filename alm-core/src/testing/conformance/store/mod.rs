@@ -8,6 +8,7 @@ mod concurrency;
 mod consumers;
 mod deployments;
 mod given;
+mod guards;
 mod handles;
 mod harness;
 mod idempotency;

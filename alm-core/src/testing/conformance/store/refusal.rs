@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    given::{Handle, at_once, ended, start},
+    given::{Handle, at_once, ended, send, start},
     subject::Subject,
 };
 
@@ -52,8 +52,9 @@ pub(super) async fn is_refused(store: &dyn Store, what: &str, changeset: Changes
 /// Commits all of `rivals` at the same time and checks that one is committed and the others are refused as they should be. Gives
 /// the place of the winner.
 pub(super) async fn one_wins(subject: &Subject, what: &str, rivals: Vec<Changeset>, refusal: Refusal) -> usize {
-    let send = |store: Handle, changeset| async move { store.commit(changeset).await };
-    let answers = at_once(rivals.into_iter().map(|changeset| send(subject.store(), changeset))).await;
+    let handles = subject.rivals().await;
+    let sent = rivals.into_iter().zip(handles.iter().cycle());
+    let answers = at_once(sent.map(|(changeset, handle)| send(handle.clone(), changeset))).await;
     let winners: Vec<_> = (0..answers.len()).filter(|place| answers[*place].is_ok()).collect();
     for error in answers.into_iter().filter_map(Result::err) {
         refusal.must_be(&error, what);
@@ -82,7 +83,9 @@ pub(super) async fn change_together(
             }
         }
     };
-    let workers: Vec<_> = (0..5).map(|_| start(work(subject.store(), about.clone()))).collect();
+    let handles = subject.rivals().await;
+    let workers: Vec<_> =
+        handles.iter().cycle().take(5).map(|handle| start(work(handle.clone(), about.clone()))).collect();
     for worker in workers {
         ended(worker).await;
     }

@@ -4,24 +4,37 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::BoxFuture};
+use tokio::sync::OnceCell;
 
 use crate::{
     changeset::Changeset,
     ports::Store,
-    testing::conformance::{Capability, HeldCommit, StoreCapability, StoreHarness, StoreSubject},
+    testing::conformance::{
+        Capability, HeldCommit, StoreCapability, StoreHarness, StoreSubject,
+        kept::{Lent, lend},
+    },
 };
 
 use super::unsupported::refuses;
 
 /// A store under test.
 pub struct Subject {
-    erased: Box<dyn Erased>,
+    erased: Lent<dyn Erased>,
     capabilities: Vec<StoreCapability>,
+    other: OnceCell<Arc<dyn Store>>,
 }
 
 impl Subject {
-    pub(super) async fn of(harness: &impl StoreHarness) -> Self {
-        Self { erased: Box::new(harness.fresh().await), capabilities: harness.capabilities().to_vec() }
+    /// A fresh one, and what cleans up behind it once it is dropped.
+    pub(super) async fn of(harness: &impl StoreHarness) -> (Self, BoxFuture<'static, ()>) {
+        let erased: Box<dyn Erased> = Box::new(harness.fresh().await);
+        let (erased, back) = lend(erased);
+        let clean_up = async {
+            if let Ok(erased) = back.await {
+                erased.clean_up().await;
+            }
+        };
+        (Self { erased, capabilities: harness.capabilities().to_vec(), other: OnceCell::new() }, clean_up.boxed())
     }
 
     pub(super) fn can(&self, capability: StoreCapability) -> bool {
@@ -38,8 +51,18 @@ impl Subject {
         handle.expect("the harness states that there can be several handles, and gives none")
     }
 
+    /// The handles that rivals take turns in: two when there can be several.
+    pub(super) async fn rivals(&self) -> Vec<Arc<dyn Store>> {
+        let mut handles = vec![self.store()];
+        if self.can(StoreCapability::Handles) {
+            handles.push(self.other.get_or_init(|| self.another_handle()).await.clone());
+        }
+        handles
+    }
+
     /// The store, closed and opened; the case needs `Durability` and has dropped its handles.
     pub(super) async fn reopen(&mut self) -> Arc<dyn Store> {
+        self.other = OnceCell::new();
         let handle = self.erased.reopen().await;
         handle.expect("the harness states that the store is durable, and does not reopen it")
     }
@@ -79,6 +102,7 @@ impl Capability for StoreCapability {
 
 #[async_trait]
 trait Erased: Send + Sync {
+    async fn clean_up(self: Box<Self>);
     fn store(&self) -> Arc<dyn Store>;
     async fn another_handle(&self) -> Option<Arc<dyn Store>>;
     async fn reopen(&mut self) -> Option<Arc<dyn Store>>;
@@ -87,6 +111,10 @@ trait Erased: Send + Sync {
 
 #[async_trait]
 impl<S: StoreSubject> Erased for S {
+    async fn clean_up(self: Box<Self>) {
+        StoreSubject::clean_up(*self).await;
+    }
+
     fn store(&self) -> Arc<dyn Store> {
         StoreSubject::store(self)
     }

@@ -1,8 +1,8 @@
 //! What a store must refuse when it can't do something.
 
 use crate::{
-    changeset::{Change, Changeset},
-    domain::AuditIndex,
+    changeset::{Change, Changeset, Guard},
+    domain::{AuditIndex, DeploymentStatus, PasswordHash, Revision},
     ports::{AppFilter, AuditFilter, DeploymentFilter, Sequence, Store, StoreError, VersionFilter},
     testing::{
         conformance::{StoreCapability, must::Must},
@@ -10,46 +10,77 @@ use crate::{
     },
 };
 
-use super::subject::Subject;
+use super::{given::failed, subject::Subject};
 
 /// Checks that the store refuses what it can't do, and that the harness does not offer it either.
 pub(super) async fn refuses(lacking: StoreCapability, mut subject: Subject) {
-    let changeset = of(Change::login_failed(&username("ada")));
-    let offered = subject.offers(lacking, changeset.clone()).await;
+    let offered = subject.offers(lacking, of(failed())).await;
     assert!(!offered, "the harness offers {lacking}, and does not state it");
     let store = subject.store();
     let store = store.as_ref();
+    for changeset in changesets_of(lacking) {
+        commit_is_refused(store, changeset).await;
+    }
     match lacking {
         StoreCapability::Apps => {
-            commit_is_refused(store, of(Change::app_created(&app(1, "a")))).await;
             is_refused("read an app", store.app(app_id(1)).await);
             is_refused("list apps", store.apps(&AppFilter::default(), None, 10).await);
             is_refused("take ids of apps", store.allocate(Sequence::Apps, 1).await);
         }
         StoreCapability::Versions => {
-            commit_is_refused(store, of(Change::version_created(&version(1, 1, "v1")))).await;
             is_refused("read a version", store.version(version_id(1)).await);
             is_refused("list versions", store.versions(&VersionFilter::default(), None, 10).await);
             is_refused("take ids of versions", store.allocate(Sequence::Versions, 1).await);
+            is_refused("tell what runs where", store.running(app_id(1), None, 10).await);
         }
         StoreCapability::Deployments => {
-            commit_is_refused(store, of(Change::deployment_created(&deployment(1, 1, 1)))).await;
             is_refused("read a deployment", store.deployment(deployment_id(1)).await);
             is_refused("list deployments", store.deployments(&DeploymentFilter::default(), None, 10).await);
             is_refused("take ids of deployments", store.allocate(Sequence::Deployments, 1).await);
             is_refused("tell what runs where", store.running(app_id(1), None, 10).await);
         }
         StoreCapability::Accounts => {
-            commit_is_refused(store, of(Change::user_created(&account("ada")))).await;
             is_refused("read an account", store.user(&username("ada")).await);
             is_refused("list accounts", store.users(None, 10).await);
         }
         StoreCapability::Audit => {
-            commit_is_refused(store, changeset.recording(entry("x"))).await;
             is_refused("read an audit entry", store.audit_entry(AuditIndex::FIRST).await);
             is_refused("list audit entries", store.audit_entries(&AuditFilter::default(), None, 10).await);
         }
         StoreCapability::Durability | StoreCapability::Handles | StoreCapability::HeldCommits => {}
+    }
+}
+
+/// Every kind of changeset that needs what is lacking, guards too.
+fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
+    let (app, version, deployment) = (app(1, "a"), version(1, 1, "v1"), deployment(1, 1, 1));
+    let pending = DeploymentStatus::Pending;
+    let guarded = |guard| of(failed()).guarded(guard);
+    match lacking {
+        StoreCapability::Apps => vec![
+            of(Change::app_created(&app)),
+            of(Change::app_updated(&app, Revision::FIRST)),
+            of(Change::app_deleted(&app)),
+            guarded(Guard::AppExists(app.id)),
+        ],
+        StoreCapability::Versions => vec![
+            of(Change::version_created(&version)),
+            of(Change::version_updated(&version, Revision::FIRST)),
+            of(Change::version_deleted(&version)),
+            guarded(Guard::VersionExists(version.id)),
+        ],
+        StoreCapability::Deployments => vec![
+            of(Change::deployment_created(&deployment)),
+            of(Change::deployment_updated(&deployment, Revision::FIRST, pending)),
+            of(Change::deployment_deleted(&deployment)),
+        ],
+        StoreCapability::Accounts => vec![
+            of(Change::user_created(&account("ada"))),
+            of(Change::user_deleted(&username("ada"))),
+            of(Change::password_changed(&username("ada"), PasswordHash::new("other"))),
+        ],
+        StoreCapability::Audit => vec![of(failed()).recording(entry("x"))],
+        StoreCapability::Durability | StoreCapability::Handles | StoreCapability::HeldCommits => Vec::new(),
     }
 }
 
