@@ -6,6 +6,7 @@
 mod accounts;
 mod clocks;
 mod consumers;
+mod errors;
 mod fakes;
 mod faults;
 mod given;

@@ -12,7 +12,7 @@ use super::{comparison::runtime, reference::Model, system::System};
 /// For so long, in milliseconds, a failure is made smaller at most: on a slow store each step takes its time.
 const SHRINKING: u32 = 60_000;
 
-/// Checks that the services over a store do what the model does: 100 cases of at most 100 commands. `make` makes a store with
+/// Checks that the services over a store do what the model does: 100 cases of fewer than 100 commands. `make` makes a store with
 /// nothing in it, for each case another one.
 ///
 /// ```
