@@ -1,0 +1,73 @@
+//! A changeset made true within a transaction that is open: all of it, or an error after which the caller rolls back.
+
+mod answers;
+mod apps;
+mod audit;
+mod checkpoints;
+mod dead_letters;
+mod deployments;
+mod events;
+mod guards;
+mod ids;
+mod rows;
+mod users;
+mod versions;
+
+use alm_core::{
+    changeset::{Changeset, Receipt, Write},
+    domain::{Position, Timestamp},
+    ports::StoreError,
+};
+use sqlx::SqliteConnection;
+
+pub(crate) use ids::allocate;
+
+/// What came of a changeset.
+pub(crate) struct Applied {
+    pub(crate) receipt: Receipt,
+    /// The position of its last event, unless it has none or was committed before.
+    pub(crate) head: Option<Position>,
+}
+
+/// Makes all the parts of a changeset true.
+pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changeset) -> Result<Applied, StoreError> {
+    if let Some(receipt) = events::receipt(connection, changeset.id()).await? {
+        return Ok(Applied { receipt, head: None });
+    }
+    for guard in changeset.guards() {
+        guards::check(connection, *guard).await?;
+    }
+    if let Some(checkpoint) = changeset.checkpoint() {
+        checkpoints::advance(connection, checkpoint).await?;
+    }
+    for entry in changeset.writes() {
+        write(connection, entry, changeset.at()).await?;
+    }
+    let head = events::append(connection, changeset.id(), changeset.events()).await?;
+    Ok(Applied { receipt: Receipt { changeset: changeset.id(), at: changeset.at() }, head })
+}
+
+async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) -> Result<(), StoreError> {
+    match write {
+        Write::InsertApp(app) => apps::insert(connection, app).await,
+        Write::UpdateApp { app, expected } => apps::update(connection, app, *expected).await,
+        Write::DeleteApp { id, expected } => apps::delete(connection, *id, *expected).await,
+        Write::InsertVersion(version) => versions::insert(connection, version).await,
+        Write::UpdateVersion { version, expected } => versions::update(connection, version, *expected).await,
+        Write::DeleteVersion { id, expected } => versions::delete(connection, *id, *expected).await,
+        Write::InsertDeployment(deployment) => deployments::insert(connection, deployment).await,
+        Write::UpdateDeployment { deployment, expected } => {
+            deployments::update(connection, deployment, *expected).await
+        }
+        Write::DeleteDeployment { id, expected } => deployments::delete(connection, *id, *expected).await,
+        Write::InsertUser(record) => users::insert(connection, record).await,
+        Write::SetPassword { username, password_hash } => {
+            users::set_password(connection, username, password_hash).await
+        }
+        Write::DeleteUser { username } => users::delete(connection, username).await,
+        Write::RecordAudit(entry) => audit::record(connection, entry).await,
+        Write::RememberOutcome(record) => answers::remember(connection, record, at).await,
+        Write::BuryEvent(letter) => dead_letters::bury(connection, letter).await,
+        _ => Err(StoreError::Unsupported("this write")),
+    }
+}

@@ -1,0 +1,6 @@
+//! What the store promises: all that the ports say, and what it says of itself.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod in_folder;
