@@ -4,14 +4,15 @@
 
 mod run;
 mod settings;
+mod storage;
 mod telemetry;
 mod token;
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 use clap::error::ErrorKind;
 
-use settings::{Cli, Command, DbUrl};
+use settings::{Cli, Command, Settings};
 
 fn main() -> ExitCode {
     let cli = match Cli::read() {
@@ -20,12 +21,7 @@ fn main() -> ExitCode {
     };
     let done = match &cli.command {
         None => run::serve(&cli.settings),
-        Some(Command::Migrate) => {
-            match cli.settings.db_url {
-                DbUrl::Memory => println!("memory: has no schema, so there is nothing to migrate"),
-            }
-            Ok(())
-        }
+        Some(Command::Migrate) => migrate(&cli.settings),
         Some(Command::Token(args)) => token::print(&cli.settings, args),
     };
     match done {
@@ -35,6 +31,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[tokio::main]
+async fn migrate(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    println!("{}", storage::migrate(&settings.db_url).await?);
+    Ok(())
 }
 
 /// Help goes out as it is; anything else is one line that says what to mend.

@@ -9,8 +9,6 @@ use alm_http::{
     metrics_router,
     serve::{ServeConfig, serve as serve_http},
 };
-use alm_store_memory::MemoryStore;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -18,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    settings::{DbUrl, Settings},
+    settings::Settings,
+    storage::{Storage, own_secret, random},
     telemetry,
 };
 
@@ -30,11 +29,16 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     telemetry::log(&settings.log)?;
     let metrics = telemetry::metrics()?;
 
-    let jwt = Arc::new(jwt(settings)?);
-    let store = match settings.db_url {
-        DbUrl::Memory => Arc::new(MemoryStore::new()),
-    };
-    let alm = Alm::builder(store)
+    // Before anyone can know that the server is there, and before anything is made that a failed start would leave behind.
+    let terminated = terminated()?;
+    let given = settings.jwt_secret.as_ref().map(|secret| jwt(settings, secret.expose())).transpose()?;
+    let listener = listen(settings, settings.port).await?;
+    let storage = Storage::open(&settings.db_url, settings.migrate).await?;
+    let jwt = Arc::new(match given {
+        Some(jwt) => jwt,
+        None => jwt(settings, &own_secret(&settings.db_url)?)?,
+    });
+    let alm = Alm::builder(storage.store())
         .authenticator(jwt.clone())
         .token_issuer(jwt)
         .password_hasher(Arc::new(Argon2Hasher::default()))
@@ -47,9 +51,6 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
         // The sender lives until everything has stopped.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    // Before anyone can know that the server is there, and before anything is made that a failed start would leave behind.
-    let terminated = terminated()?;
-    let listener = listen(settings, settings.port).await?;
     first_account(&alm, settings).await?;
     let readiness = Readiness::default();
     let mut api = Api::new(alm.clone()).readiness(readiness.clone());
@@ -89,6 +90,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     }
     drop(stop_consumers);
     consumers.await?;
+    storage.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -101,13 +103,8 @@ async fn drained(alm: &Alm) {
 }
 
 /// What tokens are signed with and checked by.
-fn jwt(settings: &Settings) -> Result<Jwt, Box<dyn Error>> {
-    let secret = match &settings.jwt_secret {
-        Some(secret) => secret.expose().as_bytes().to_vec(),
-        // With everything in memory nothing outlives the process, so its tokens need not either.
-        None => random(48)?,
-    };
-    Jwt::hs256(&secret, &settings.jwt_issuer, &settings.jwt_audience)
+fn jwt(settings: &Settings, secret: &str) -> Result<Jwt, Box<dyn Error>> {
+    Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
         .map_err(|error| format!("JWT_SECRET: {error}").into())
 }
 
@@ -115,7 +112,7 @@ fn jwt(settings: &Settings) -> Result<Jwt, Box<dyn Error>> {
 async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let (password, made) = match &settings.admin_password {
         Some(password) => (password.expose().to_owned(), false),
-        None => (URL_SAFE_NO_PAD.encode(random(18)?), true),
+        None => (random(18)?, true),
     };
     let parsed = Password::parse(&*password).map_err(|rejected| format!("ADMIN_PASSWORD {rejected}"))?;
     if alm.accounts().ensure_admin(&parsed).await? && made {
@@ -123,12 +120,6 @@ async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Err
         eprintln!("The first account is admin, its password is {password}");
     }
     Ok(())
-}
-
-fn random(bytes: usize) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random)?;
-    Ok(random)
 }
 
 async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn Error>> {

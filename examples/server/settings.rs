@@ -7,6 +7,8 @@ use std::{fs, net::IpAddr, path::PathBuf, str::FromStr};
 use alm_core::domain::{Actor, EnvironmentName, Role};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
+use crate::storage::DbUrl;
+
 /// The ALM server: applications, versions, deployments and their audit log, in one process.
 #[derive(Parser)]
 #[command(
@@ -14,7 +16,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind
     version,
     after_help = "\
 Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret can be read \
-from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE.
+from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE.
 
 Try it:
   cargo run --release --example server
@@ -60,13 +62,18 @@ pub(crate) struct Settings {
     /// The address to listen on
     #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
     pub(crate) bind: IpAddr,
-    /// Where everything is kept; memory: keeps it until the process ends
-    #[arg(long, env, default_value = "memory:", value_name = "URL", global = true)]
+    /// Where everything is kept: sqlite:PATH, or memory: until the process ends [default: sqlite:alm.db]
+    #[arg(long = "db-url", env = "DB_URL", hide_env_values = true, value_name = "URL", global = true)]
+    given_db_url: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    db_url_file: Option<PathBuf>,
+    // Parsed apart: what clap refuses it repeats, and a URL may hold a password.
+    #[arg(skip)]
     pub(crate) db_url: DbUrl,
     /// Whether to bring the schema of the store up to date at start
     #[arg(long, env, default_value = "auto", global = true)]
     pub(crate) migrate: Migrate,
-    /// The secret that tokens are signed with, 32 bytes or more; unless given, one is made for this process
+    /// The secret that tokens are signed with, 32 bytes or more; unless given, one is made and kept beside the database
     #[arg(long, env, hide_env_values = true, value_name = "SECRET", global = true)]
     pub(crate) jwt_secret: Option<Secret>,
     #[arg(long, env, hide = true, value_name = "FILE", global = true)]
@@ -114,23 +121,6 @@ impl FromStr for Secret {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(text.to_owned()))
-    }
-}
-
-/// Where everything is kept.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DbUrl {
-    Memory,
-}
-
-impl FromStr for DbUrl {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        match url {
-            "memory:" => Ok(Self::Memory),
-            _ => Err("this version keeps everything in memory: use memory:".to_owned()),
-        }
     }
 }
 
@@ -188,6 +178,10 @@ impl Cli {
         from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
         from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
             .map_err(wrong)?;
+        from_file("DB_URL", &mut settings.given_db_url, settings.db_url_file.as_ref()).map_err(wrong)?;
+        if let Some(url) = &settings.given_db_url {
+            settings.db_url = url.expose().parse().map_err(|reason| wrong(format!("DB_URL: {reason}")))?;
+        }
         Ok(cli)
     }
 }

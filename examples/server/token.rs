@@ -8,15 +8,22 @@ use alm_core::{
 };
 use alm_http::auth::Jwt;
 
-use crate::settings::{Settings, TokenArgs};
+use crate::{
+    settings::{Settings, TokenArgs},
+    storage::found_secret,
+};
 
 /// Prints a token.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn print(settings: &Settings, args: &TokenArgs) -> Result<(), Box<dyn Error>> {
-    let secret = settings.jwt_secret.as_ref().ok_or(
-        "JWT_SECRET is not set; set it to the secret of the server that the token is for, or make one with: openssl rand -base64 48",
+    let secret = match &settings.jwt_secret {
+        Some(secret) => Some(secret.expose().to_owned()),
+        None => found_secret(&settings.db_url)?,
+    };
+    let secret = secret.ok_or(
+        "JWT_SECRET is not set, and no secret is kept beside the database; set it to the secret of the server that the token is for, or make one with: openssl rand -base64 48",
     )?;
-    let jwt = Jwt::hs256(secret.expose().as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
+    let jwt = Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
         .map_err(|error| format!("JWT_SECRET: {error}"))?;
     let mut principal = Principal::new(args.sub.clone(), args.role);
     principal.scopes.extend(args.scope.split_whitespace().map(str::to_owned));

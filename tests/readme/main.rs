@@ -34,11 +34,15 @@ fn example(name: &str) -> PathBuf {
 struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    // Where it keeps what it keeps.
+    _folder: tempfile::TempDir,
 }
 
 impl Running {
     fn start(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(example(name))
+            .current_dir(folder.path())
             .env_clear()
             .env("PORT", "0")
             .env("ADMIN_PASSWORD", PASSWORD)
@@ -46,7 +50,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("the example {name} does not start: {error}"));
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
+        Self { child, stdout, _folder: folder }
     }
 
     /// The address in the line that says that it listens.

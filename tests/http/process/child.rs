@@ -68,6 +68,8 @@ impl Process {
         for name in SETTINGS {
             command.env_remove(name);
         }
+        // Unless a test says otherwise nothing is left behind.
+        command.env("DB_URL", "memory:");
         command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());

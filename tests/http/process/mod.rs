@@ -5,5 +5,6 @@ mod logs;
 mod serving;
 mod settings;
 mod stopping;
+mod storage;
 
 use child::{Process, run};

@@ -1,0 +1,176 @@
+//! Where everything is kept, and the secret that is kept beside it.
+
+use std::{
+    error::Error,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use alm_core::ports::Store;
+use alm_store_memory::MemoryStore;
+use alm_store_sqlite::{SqliteOptions, SqliteStore};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::settings::Migrate;
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DbUrl {
+    Memory,
+    Sqlite(PathBuf),
+}
+
+impl Default for DbUrl {
+    fn default() -> Self {
+        Self::Sqlite("alm.db".into())
+    }
+}
+
+impl FromStr for DbUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        match url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                if path.is_empty() {
+                    Err("sqlite: needs a path: sqlite:alm.db".to_owned())
+                } else {
+                    Ok(Self::Sqlite(path.into()))
+                }
+            }
+            // What comes after the scheme may hold a password.
+            Some((scheme, _)) => Err(format!("{scheme}: is no store of this version: use sqlite:PATH or memory:")),
+            None => Err("it has no scheme: use sqlite:PATH or memory:".to_owned()),
+        }
+    }
+}
+
+/// An open store, and what it takes to close it.
+pub(crate) enum Storage {
+    Memory(Arc<MemoryStore>),
+    Sqlite(SqliteStore),
+}
+
+impl Storage {
+    /// Opens the store. The schema is brought up to date when `migrate` says so.
+    pub(crate) async fn open(url: &DbUrl, migrate: Migrate) -> Result<Self, Box<dyn Error>> {
+        match url {
+            DbUrl::Memory => Ok(Self::Memory(Arc::default())),
+            DbUrl::Sqlite(path) => {
+                let options = SqliteOptions::new(path).migrate(migrate == Migrate::Auto);
+                Ok(Self::Sqlite(options.open().await.map_err(|error| explained(&error))?))
+            }
+        }
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Sqlite(store) => store.close().await,
+        }
+    }
+}
+
+/// Brings the schema of the store up to date; says what was done.
+pub(crate) async fn migrate(url: &DbUrl) -> Result<String, Box<dyn Error>> {
+    match url {
+        DbUrl::Memory => Ok("memory: has no schema, so there is nothing to migrate".to_owned()),
+        DbUrl::Sqlite(path) => {
+            SqliteStore::migrate(path).await.map_err(|error| explained(&error))?;
+            Ok(format!("the schema of {} is up to date", path.display()))
+        }
+    }
+}
+
+/// The error with its sources, on one line.
+fn explained(error: &dyn Error) -> String {
+    let mut text = format!("DB_URL: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// The secret that [`own_secret`] has made, if it is kept anywhere.
+pub(crate) fn found_secret(url: &DbUrl) -> Result<Option<String>, Box<dyn Error>> {
+    match url {
+        DbUrl::Memory => Ok(None),
+        DbUrl::Sqlite(database) => found(&beside(database)),
+    }
+}
+
+/// The secret that tokens are signed with when none is set: one that is made once and kept beside the database, for the tokens of
+/// yesterday count as long as the accounts do. With everything in memory nothing outlives the process, so neither does it.
+pub(crate) fn own_secret(url: &DbUrl) -> Result<String, Box<dyn Error>> {
+    match url {
+        DbUrl::Memory => random(48),
+        DbUrl::Sqlite(database) => {
+            let path = beside(database);
+            if let Some(secret) = found(&path)? {
+                return Ok(secret);
+            }
+            let secret = random(48)?;
+            let kept = keep(&path, &secret).map_err(|error| about(&path, &error))?;
+            // Another process may have been faster.
+            if kept { Ok(secret) } else { Ok(found(&path)?.unwrap_or(secret)) }
+        }
+    }
+}
+
+fn beside(database: &Path) -> PathBuf {
+    let mut path = database.to_owned().into_os_string();
+    path.push(".jwt-secret");
+    path.into()
+}
+
+fn about(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn found(path: &Path) -> Result<Option<String>, Box<dyn Error>> {
+    match fs::read_to_string(path) {
+        Ok(secret) => Ok(Some(secret.trim_end().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(about(path, &error).into()),
+    }
+}
+
+/// Writes the secret for its owner alone; says whether it is now there, and not that of another process.
+fn keep(path: &Path, secret: &str) -> io::Result<bool> {
+    let mut draft = path.to_owned().into_os_string();
+    draft.push(format!(".{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    // It gets its name when it is whole, and takes it from no one.
+    let named = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match named {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Random bytes, as text.
+pub(crate) fn random(bytes: usize) -> Result<String, Box<dyn Error>> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random)?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
