@@ -91,11 +91,13 @@ impl SqliteStore {
     pub(crate) async fn open_with(options: &SqliteOptions) -> Result<Self, StoreError> {
         let writer = options.writer()?;
         let mut connection = writer.connect().await.map_err(|error| fault("open", error))?;
-        schema::write_ahead(&mut connection, options.patience()).await?;
         if options.migrates() {
+            schema::write_ahead(&mut connection, options.patience()).await?;
             schema::migrate(&mut connection).await?;
         }
         let log = schema::check(&mut connection).await?;
+        // Someone may have put it into another mode since it was migrated.
+        schema::write_ahead(&mut connection, options.patience()).await?;
         let readers = options.readers_pool()?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let (head, seen) = watch::channel(read::events::head(&readers).await?);

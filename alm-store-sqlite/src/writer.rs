@@ -107,7 +107,12 @@ impl Writer {
     async fn group(&mut self, first: Job) {
         let mut connection = match self.begin().await {
             Ok(connection) => connection,
-            Err(error) => return first.fail(fault("begin", error)),
+            Err(error) => {
+                // What waits has waited for the same lock; it must not wait for it one after the other.
+                let error = Arc::new(error);
+                let waiting = iter::from_fn(|| self.jobs.try_recv().ok());
+                return iter::once(first).chain(waiting).for_each(|job| job.fail(fault("begin", error.clone())));
+            }
         };
         let mut group = Group::default();
         let mut next = Some(first);

@@ -16,11 +16,10 @@ macro_rules! page {
             FROM alm_audit ",
             $sought,
             // Nothing before the first entry whose time, or one before it, is late enough.
-            " AND idx > ?1
-            AND idx >= CASE WHEN ?3 IS NULL THEN 1 ELSE coalesce((
-                SELECT early.idx FROM alm_audit AS early INDEXED BY alm_audit_by_latest
+            " AND idx > max(?1, CASE WHEN ?3 IS NULL THEN 0 ELSE coalesce((
+                SELECT early.idx - 1 FROM alm_audit AS early INDEXED BY alm_audit_by_latest
                 WHERE early.latest >= ?3 ORDER BY early.latest, early.idx LIMIT 1
-            ), 9223372036854775807) END
+            ), 9223372036854775807) END)
             AND (?3 IS NULL OR timestamp >= ?3) AND (?4 IS NULL OR timestamp < ?4)
             AND (?5 IS NULL OR +event_type = ?5) AND (?6 IS NULL OR +source_service = ?6)
             AND (?7 IS NULL OR +actor = ?7) AND (?8 IS NULL OR +subject = ?8)

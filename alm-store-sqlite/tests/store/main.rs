@@ -3,4 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod conformance;
+mod crash;
+mod faults;
+mod grouping;
+mod histories;
 mod in_folder;
+mod migrations;
+mod model;
+mod values;
