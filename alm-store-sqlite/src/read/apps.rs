@@ -36,7 +36,7 @@ const LABELLED: &str = select!(
     ORDER BY label.app_id LIMIT ?2"
 );
 
-/// The statements that read pages.
+/// The statements that read pages; the first asks for everything.
 #[cfg(test)]
 pub(super) const PAGES: &[&str] = &[PAGE, NAMED, LABELLED];
 
@@ -53,10 +53,9 @@ pub(crate) async fn page(
     let page = |sql| sqlx::query(sql).bind(after.map_or(0, AppId::get)).bind(at_most(limit));
     let name = filter.name.as_ref().map(AppName::as_str);
     let statement: Statement = match (Labels::of(&filter.labels), name) {
-        (Labels::Impossible, _) => return Ok(Vec::new()),
-        (Labels::Any, None) => page(PAGE),
-        (Labels::Any, Some(name)) => page(NAMED).bind(name),
-        (Labels::All(labels), name) => page(LABELLED).bind(labels.key).bind(labels.value).bind(labels.all).bind(name),
+        (None, None) => page(PAGE),
+        (None, Some(name)) => page(NAMED).bind(name),
+        (Some(labels), name) => page(LABELLED).bind(labels.key).bind(labels.value).bind(labels.all).bind(name),
     };
     all(readers, statement, parse).await
 }

@@ -37,7 +37,7 @@ const FROM_SERVICE: &str = page!("INDEXED BY alm_audit_by_source_service WHERE s
 const BY_ACTOR: &str = page!("INDEXED BY alm_audit_by_actor WHERE actor = ?7");
 const ABOUT_SUBJECT: &str = page!("INDEXED BY alm_audit_by_subject WHERE subject = ?8");
 
-/// The statements that read pages.
+/// The statements that read pages; the first asks for everything.
 #[cfg(test)]
 pub(super) const PAGES: &[&str] = &[PAGE, OF_EVENT_TYPE, FROM_SERVICE, BY_ACTOR, ABOUT_SUBJECT];
 

@@ -37,7 +37,7 @@ const OF_APP_WITH_STATUS: &str =
 const TO_ENVIRONMENT: &str = page!("INDEXED BY alm_deployments_to_environment WHERE environment = ?5");
 const WITH_STATUS: &str = page!("INDEXED BY alm_deployments_with_status WHERE status = ?6");
 
-/// The statements that read pages.
+/// The statements that read pages; the first asks for everything.
 #[cfg(test)]
 pub(super) const PAGES: &[&str] =
     &[PAGE, OF_VERSION, OF_APP, OF_APP_TO_ENVIRONMENT, OF_APP_WITH_STATUS, TO_ENVIRONMENT, WITH_STATUS];

@@ -49,7 +49,7 @@ const OF_APP: &str = select!(
 const LABELLED: &str = labelled!("");
 const LABELLED_OF_APP: &str = labelled!("AND label.app_id = ?6");
 
-/// The statements that read pages.
+/// The statements that read pages; the first asks for everything.
 #[cfg(test)]
 pub(super) const PAGES: &[&str] = &[PAGE, OF_APP, LABELLED, LABELLED_OF_APP];
 
@@ -65,11 +65,10 @@ pub(crate) async fn page(
 ) -> Result<Vec<Version>, StoreError> {
     let page = |sql| sqlx::query(sql).bind(after.map_or(0, VersionId::get)).bind(at_most(limit));
     let statement: Statement = match (Labels::of(&filter.labels), filter.app_id) {
-        (Labels::Impossible, _) => return Ok(Vec::new()),
-        (Labels::Any, None) => page(PAGE),
-        (Labels::Any, Some(app)) => page(OF_APP).bind(app.get()),
-        (Labels::All(labels), None) => page(LABELLED).bind(labels.key).bind(labels.value).bind(labels.all),
-        (Labels::All(labels), Some(app)) => {
+        (None, None) => page(PAGE),
+        (None, Some(app)) => page(OF_APP).bind(app.get()),
+        (Some(labels), None) => page(LABELLED).bind(labels.key).bind(labels.value).bind(labels.all),
+        (Some(labels), Some(app)) => {
             page(LABELLED_OF_APP).bind(labels.key).bind(labels.value).bind(labels.all).bind(app.get())
         }
     };

@@ -62,17 +62,20 @@ async fn a_refused_changeset_leaves_the_others_of_its_group_alone() {
 
 #[tokio::test]
 async fn what_no_one_waits_for_any_more_is_not_begun() {
-    // given a commit that waits, and whose caller goes
+    // given commits that wait, before and after one whose caller stays
     let subject = InFolder::new().await;
     let store = &subject.store;
     assert!(store.commit(created(1, "a")).now_or_never().is_none());
+    let mut stays = store.commit(created(2, "b"));
+    assert!((&mut stays).now_or_never().is_none());
+    assert!(store.commit(created(3, "c")).now_or_never().is_none());
 
     // when
-    store.commit(created(2, "a")).await.unwrap();
+    stays.await.unwrap();
 
     // then
-    assert!(store.app(app_id(1)).await.unwrap().is_none());
-    assert_eq!(store.head().await.unwrap(), Position::new(1));
+    let there = store.apps(&AppFilter::default(), None, 10).await.unwrap();
+    assert_eq!(there, [app(2, "b")]);
 }
 
 #[tokio::test]
