@@ -12,6 +12,7 @@ mod fakes;
 mod faults;
 mod given;
 mod idempotency;
+mod ids;
 mod model;
 mod races;
 mod relay;
