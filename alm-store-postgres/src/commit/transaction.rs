@@ -1,0 +1,135 @@
+//! The transaction around a commit: its end, its retries, and what is known when it fails.
+
+use std::time::Duration;
+
+use alm_core::{
+    changeset::{Changeset, Receipt},
+    ports::{Outcome, StoreError},
+};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+
+use crate::{
+    error::{Fault, backend, is_connection_lost, is_known_changeset, is_serialization_failure},
+    pool,
+    schema::SchemaName,
+};
+
+use super::{apply, receipt};
+
+const OPERATION: &str = "commit";
+
+/// How often a commit is tried that the database itself gave up.
+const ATTEMPTS: u32 = 6;
+
+/// A commit that failed.
+enum Failure {
+    /// That is the answer.
+    Final(StoreError),
+    /// Nothing was applied, and the same may go well now.
+    Passing(sqlx::Error),
+}
+
+/// Commits in a transaction of its own.
+pub(crate) async fn commit(pool: &PgPool, changeset: &Changeset) -> Result<Receipt, StoreError> {
+    let mut pause = Duration::from_millis(2);
+    let mut connection = pool.acquire().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
+    for attempt in 1.. {
+        let error = match once(&mut connection, changeset).await {
+            Ok(receipt) => return Ok(receipt),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(error)) => error,
+        };
+        if attempt == ATTEMPTS {
+            return Err(backend(OPERATION, error, Outcome::NotApplied));
+        }
+        tracing::debug!(attempt, error = &error as &dyn std::error::Error, "the commit is tried again");
+        if is_connection_lost(&error) {
+            drop(connection);
+            connection =
+                pool::take_sound(pool).await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
+        } else {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+async fn once(connection: &mut PoolConnection<Postgres>, changeset: &Changeset) -> Result<Receipt, Failure> {
+    // When this future is dropped, so is the transaction, which is then rolled back.
+    let mut transaction = connection.begin().await.map_err(not_committed)?;
+    let fault = match apply(&mut transaction, changeset).await {
+        Ok(receipt) => {
+            // From here on only the database knows.
+            return match transaction.commit().await {
+                Ok(()) => Ok(receipt),
+                Err(error) if is_serialization_failure(&error) => Err(Failure::Passing(error)),
+                Err(error) => Err(Failure::Final(backend(OPERATION, error, Outcome::Unknown))),
+            };
+        }
+        Err(fault) => fault,
+    };
+    match fault {
+        Fault::Sql(error) if !is_known_changeset(&error) => Err(not_committed(error)),
+        fault => {
+            transaction.rollback().await.map_err(not_committed)?;
+            first_receipt(connection, changeset, fault).await.map_err(|fault| match fault {
+                Fault::Refused(error) => Failure::Final(error),
+                Fault::Sql(error) if is_known_changeset(&error) => Failure::Passing(error),
+                Fault::Sql(error) => not_committed(error),
+            })
+        }
+    }
+}
+
+/// An error before the commit was asked for: the server undoes the transaction with the connection.
+fn not_committed(error: sqlx::Error) -> Failure {
+    if is_serialization_failure(&error) || is_connection_lost(&error) {
+        return Failure::Passing(error);
+    }
+    Failure::Final(backend(OPERATION, error, Outcome::NotApplied))
+}
+
+/// The receipt of a changeset that was committed before and can't be committed now; else the fault.
+async fn first_receipt(connection: &mut PgConnection, changeset: &Changeset, fault: Fault) -> Result<Receipt, Fault> {
+    if changeset.events().is_empty() {
+        return Err(fault);
+    }
+    receipt(connection, changeset.id()).await?.ok_or(fault)
+}
+
+/// Commits in the transaction of the host, within a savepoint: after a fault the transaction is as it was.
+pub(crate) async fn commit_in(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    changeset: &Changeset,
+) -> Result<Receipt, StoreError> {
+    let told = |error| backend("commit in a transaction", error, Outcome::NotApplied);
+    let hosts_path: String =
+        sqlx::query_scalar("SELECT current_setting('search_path')").fetch_one(&mut *connection).await.map_err(told)?;
+    sqlx::query("SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;
+    look_in(connection, &schema.search_path()).await.map_err(told)?;
+    let outcome = match apply(connection, changeset).await {
+        Err(fault) if is_lost(&fault) => return Err(fault.told("commit in a transaction")),
+        Err(fault) => {
+            // The search path goes back as well, so it is set again to look for the receipt.
+            sqlx::query("ROLLBACK TO SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;
+            look_in(connection, &schema.search_path()).await.map_err(told)?;
+            first_receipt(connection, changeset, fault).await
+        }
+        done => done,
+    };
+    look_in(connection, &hosts_path).await.map_err(told)?;
+    sqlx::query("RELEASE SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;
+    outcome.map_err(|fault| fault.told("commit in a transaction"))
+}
+
+fn is_lost(fault: &Fault) -> bool {
+    matches!(fault, Fault::Sql(error) if is_connection_lost(error))
+}
+
+/// Sets the search path until the transaction ends.
+async fn look_in(connection: &mut PgConnection, search_path: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT set_config('search_path', $1, true)").bind(search_path).execute(connection).await?;
+    Ok(())
+}

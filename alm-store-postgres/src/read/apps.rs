@@ -1,0 +1,41 @@
+//! Reads of apps.
+
+use alm_core::{
+    domain::{App, AppId},
+    ports::AppFilter,
+};
+use sqlx::{PgConnection, QueryBuilder};
+
+use crate::{
+    error::Fault,
+    label::Wanted,
+    row::{all, app_columns, at_most, one},
+};
+
+pub(super) async fn get(connection: &mut PgConnection, id: AppId) -> Result<Option<App>, Fault> {
+    let row = sqlx::query(concat!("SELECT ", app_columns!(), " FROM apps WHERE id = $1"))
+        .bind(id.get())
+        .fetch_optional(connection)
+        .await?;
+    Ok(one(row.as_ref())?)
+}
+
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    filter: &AppFilter,
+    after: Option<AppId>,
+    limit: usize,
+) -> Result<Vec<App>, Fault> {
+    let mut query = QueryBuilder::new(concat!("SELECT ", app_columns!(), " FROM apps WHERE id > "));
+    query.push_bind(after.map_or(0, AppId::get));
+    if let Some(name) = &filter.name {
+        query.push(" AND name = ").push_bind(name.as_str());
+    }
+    match Wanted::by(&filter.labels) {
+        Wanted::Anything => {}
+        Wanted::All(labels) => drop(query.push(" AND labels @> ").push_bind(labels).push("::jsonb")),
+        Wanted::Nothing => return Ok(Vec::new()),
+    }
+    query.push(" ORDER BY id LIMIT ").push_bind(at_most(limit));
+    Ok(all(&query.build().fetch_all(connection).await?)?)
+}

@@ -1,0 +1,123 @@
+//! Reads: each is one statement, and so sees one state of the store.
+
+mod apps;
+mod audit;
+mod consumers;
+mod deployments;
+mod log;
+mod users;
+mod versions;
+
+use alm_core::{
+    changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
+    domain::{
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, LogId, Position,
+        RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+    },
+    ports::{AppFilter, AuditFilter, DeploymentFilter, Reader, StoreError, VersionFilter},
+};
+use async_trait::async_trait;
+
+use crate::{commit, pool::with_connection, store::PostgresStore};
+
+pub(crate) use log::{events, head};
+
+#[async_trait]
+impl Reader for PostgresStore {
+    async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
+        with_connection!(&self.pool, "read an app", connection => apps::get(&mut connection, id))
+    }
+
+    async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
+        with_connection!(&self.pool, "list apps", connection => apps::list(&mut connection, filter, after, limit))
+    }
+
+    async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
+        with_connection!(&self.pool, "read a version", connection => versions::get(&mut connection, id))
+    }
+
+    async fn versions(
+        &self,
+        filter: &VersionFilter,
+        after: Option<VersionId>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        with_connection!(&self.pool, "list versions", connection => {
+            versions::list(&mut connection, filter, after, limit)
+        })
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        with_connection!(&self.pool, "read a deployment", connection => deployments::get(&mut connection, id))
+    }
+
+    async fn deployments(
+        &self,
+        filter: &DeploymentFilter,
+        after: Option<DeploymentId>,
+        limit: usize,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        with_connection!(&self.pool, "list deployments", connection => {
+            deployments::list(&mut connection, filter, after, limit)
+        })
+    }
+
+    async fn running(
+        &self,
+        app: AppId,
+        after: Option<&EnvironmentName>,
+        limit: usize,
+    ) -> Result<Vec<RunningVersion>, StoreError> {
+        with_connection!(&self.pool, "tell what runs", connection => {
+            deployments::running(&mut connection, app, after, limit)
+        })
+    }
+
+    async fn audit_entry(&self, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError> {
+        with_connection!(&self.pool, "read an audit entry", connection => audit::get(&mut connection, index))
+    }
+
+    async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        after: Option<AuditIndex>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        with_connection!(&self.pool, "list audit entries", connection => {
+            audit::list(&mut connection, filter, after, limit)
+        })
+    }
+
+    async fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError> {
+        with_connection!(&self.pool, "read an account", connection => users::get(&mut connection, username))
+    }
+
+    async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
+        with_connection!(&self.pool, "list accounts", connection => users::list(&mut connection, after, limit))
+    }
+
+    async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {
+        with_connection!(&self.pool, "read an answer", connection => consumers::remembered(&mut connection, scope))
+    }
+
+    async fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError> {
+        with_connection!(&self.pool, "read a checkpoint", connection => {
+            consumers::checkpoint(&mut connection, consumer, log)
+        })
+    }
+
+    async fn dead_letters(
+        &self,
+        consumer: &ConsumerName,
+        after: Option<(LogId, Position)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        with_connection!(&self.pool, "list dead letters", connection => {
+            consumers::dead_letters(&mut connection, consumer, after, limit)
+        })
+    }
+
+    async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
+        with_connection!(&self.pool, "read a receipt", connection => commit::receipt(&mut *connection, changeset))
+    }
+}

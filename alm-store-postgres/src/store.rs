@@ -1,0 +1,145 @@
+//! The store: a pool of connections to one schema, and a sealer.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use alm_core::{
+    changeset::{Changeset, Receipt},
+    domain::{Event, LogId, Position},
+    ports::{Committer, EventLog, IdBlock, Outcome, Sequence, StoreError},
+};
+use async_trait::async_trait;
+use sqlx::{PgConnection, PgPool};
+use tokio::time::timeout;
+
+use crate::{
+    commit, error::backend, options::PostgresOptions, pool::with_connection, read, schema, schema::SchemaName,
+    seal::Sealer,
+};
+
+/// So often whoever waits for events looks for those that other processes have committed.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A [`Store`](alm_core::ports::Store) in `PostgreSQL`. Share it in an [`Arc`].
+///
+/// Any number of them may work on one schema, in one process or several. Each has a task that gives positions in the log to what
+/// was committed; it ends when the store is dropped.
+pub struct PostgresStore {
+    pub(crate) pool: PgPool,
+    schema: SchemaName,
+    log: LogId,
+    sealer: Sealer,
+}
+
+impl PostgresStore {
+    /// Makes the schema, or brings it to the version that this program needs. Nothing else ever changes it.
+    ///
+    /// It is safe to call from several processes at the same time: one does it, and the others wait. It needs a role that may
+    /// create the schema, or owns it; the role that the store works under needs less, and [the crate's docs](crate) say what.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]: the database can't be reached, is not encoded in UTF-8, or refuses; then nothing was changed.
+    pub async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
+        schema::migrate(&options.connection(), options.schema_name()).await
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]: the database can't be reached; or, of the kind `Corrupt`, the schema has not been migrated or
+    /// is not of the version that this program needs, and the source says what to do.
+    ///
+    /// # Panics
+    /// It is called where no tokio runtime runs.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let pool = options.pool();
+        let schema = options.schema_name().clone();
+        let mut connection = pool.acquire().await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
+        let log = schema::open(&mut connection, &schema).await?;
+        drop(connection);
+        let sealer = Sealer::start(pool.clone());
+        Ok(Self { pool, schema, log, sealer })
+    }
+
+    /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.
+    ///
+    /// `connection` must be in a transaction, on the database of this store; its isolation is what the host has chosen, and
+    /// `READ COMMITTED` will do. After an error the transaction goes on as if this had not been called, unless the connection
+    /// is lost. If the future is dropped, roll the transaction back.
+    ///
+    /// The receipt says that the changeset is committed once the transaction is. Until then it holds locks on what it has
+    /// changed, and on the end of the audit log if it records: be quick.
+    ///
+    /// # Errors
+    /// Those of [`Committer::commit`]. What commits by itself is tried again when the database gave up one of two transactions
+    /// for the other; here that is for the host to do, with the whole of its transaction.
+    pub async fn commit_in(&self, connection: &mut PgConnection, changeset: Changeset) -> Result<Receipt, StoreError> {
+        commit::commit_in(connection, &self.schema, &changeset).await
+    }
+
+    /// Closes the connections, once what uses them is done. The store can't be used after that.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("schema", &self.schema).field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Committer for PostgresStore {
+    async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
+        let receipt = commit::commit(&self.pool, &changeset).await?;
+        if !changeset.events().is_empty() {
+            self.sealer.wake();
+        }
+        Ok(receipt)
+    }
+
+    async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
+        let name = match sequence {
+            Sequence::Apps => "apps",
+            Sequence::Versions => "versions",
+            Sequence::Deployments => "deployments",
+        };
+        // Done twice, it loses ids, which is allowed; it never gives one twice.
+        let first: i64 = with_connection!(&self.pool, "allocate", connection => async {
+            let taken = sqlx::query_scalar("UPDATE sequences SET next = next + $2 WHERE name = $1 RETURNING next - $2");
+            Ok(taken.bind(name).bind(i64::from(count)).fetch_one(&mut *connection).await?)
+        })?;
+        Ok(IdBlock { first, count })
+    }
+}
+
+#[async_trait]
+impl EventLog for PostgresStore {
+    fn log_id(&self) -> LogId {
+        self.log
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        with_connection!(&self.pool, "read the log", connection => {
+            read::events(&mut connection, self.log, after, limit)
+        })
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        with_connection!(&self.pool, "read the head", connection => read::head(&mut connection))
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        let mut sealed = self.sealer.head();
+        loop {
+            let told = timeout(LOOK, sealed.wait_for(|head| *head > after)).await.map(|head| head.is_ok());
+            if told == Ok(false) {
+                // The sealer has ended with its runtime: the table tells as well.
+                tokio::time::sleep(LOOK).await;
+            }
+            if told == Ok(true) || self.head().await? > after {
+                return Ok(());
+            }
+        }
+    }
+}

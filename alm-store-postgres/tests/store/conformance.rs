@@ -1,0 +1,59 @@
+//! The store keeps the promises of the ports.
+
+use std::sync::Arc;
+
+use alm_core::{
+    changeset::Changeset,
+    ports::{BackendError, Store},
+    testing::conformance::{HeldCommit, StoreCapability, StoreHarness, StoreSubject},
+};
+use alm_store_postgres::PostgresStore;
+
+use crate::place::Place;
+
+struct Harness;
+
+impl StoreHarness for Harness {
+    type Subject = Subject;
+
+    fn capabilities(&self) -> &[StoreCapability] {
+        &StoreCapability::ALL
+    }
+
+    async fn fresh(&self) -> Subject {
+        let place = Place::migrated().await;
+        Subject { store: place.store().await, place }
+    }
+}
+
+struct Subject {
+    store: Arc<PostgresStore>,
+    place: Place,
+}
+
+impl StoreSubject for Subject {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    async fn another_handle(&self) -> Option<Arc<dyn Store>> {
+        Some(self.place.store().await)
+    }
+
+    async fn reopen(&mut self) -> Option<Arc<dyn Store>> {
+        self.store.close().await;
+        self.store = self.place.store().await;
+        Some(self.store.clone())
+    }
+
+    async fn hold(&self, changeset: Changeset) -> Option<HeldCommit> {
+        let mut transaction = self.place.pool().begin().await.unwrap();
+        let receipt = self.store.commit_in(&mut transaction, changeset).await.unwrap();
+        Some(HeldCommit::new(async move {
+            transaction.commit().await.map_err(|error| BackendError::internal("host", "commit").with_source(error))?;
+            Ok(receipt)
+        }))
+    }
+}
+
+alm_core::store_conformance!(Harness);

@@ -1,0 +1,190 @@
+//! A `PostgreSQL` of the tests' own: nothing has to be installed but its binaries, and nothing is left behind.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use alm_store_postgres::sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+
+/// Any: there is no network, only a socket in the server's folder.
+const PORT: u16 = 5432;
+
+/// Whether what is committed must survive a crash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Crash,
+    /// It is quicker.
+    None,
+}
+
+/// A server on a socket in a folder, ended and deleted when this is dropped.
+pub(crate) struct Server {
+    process: Option<Process>,
+    folder: TempDir,
+    durability: Durability,
+}
+
+impl Server {
+    /// The one that the tests of this process share. The last to drop it ends it.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Self::start(Durability::None));
+            *shared = Arc::downgrade(&server);
+            server
+        })
+    }
+
+    /// One that is not shared.
+    pub(crate) fn start(durability: Durability) -> Self {
+        // In the system's folder, because the path of a socket may have no more than a hundred bytes.
+        let folder = tempfile::Builder::new().prefix("alm-postgres-").tempdir().unwrap();
+        give_away(folder.path());
+        run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(folder.path().join("data")));
+        let mut server = Self { process: None, folder, durability };
+        server.begin();
+        server
+    }
+
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new().socket(self.folder.path()).port(PORT).username("alm").database("postgres")
+    }
+
+    /// Ends it as a power cut would: without a word to anyone. It is started again with [`begin`](Self::begin).
+    pub(crate) fn crash(&mut self) {
+        drop(self.process.take());
+    }
+
+    pub(crate) fn begin(&mut self) {
+        let folder = self.folder.path().to_owned();
+        let fsync = if self.durability == Durability::Crash { "fsync=on" } else { "fsync=off" };
+        let arguments = [
+            "listen_addresses=",
+            "shared_buffers=16MB",
+            "max_connections=120",
+            "max_wal_size=64MB",
+            "min_wal_size=32MB",
+            "autovacuum=off",
+            "restart_after_crash=off",
+            fsync,
+        ];
+        let mut command = Command::new("setpriv");
+        command.args(as_nobody()).args(["--pdeathsig", "INT"]).arg(binary("postgres"));
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(["-p", &PORT.to_string()]);
+        command.args(arguments.iter().flat_map(|setting| ["-c", setting])).current_dir("/");
+        self.process = Some(Process::start(command));
+    }
+}
+
+/// The server's process. A thread of its own starts it and waits, because the signal that ends the server together with the
+/// tests comes when the *thread* ends that started it.
+struct Process {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<ExitStatus>>,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let ((stop, stopped), (ready, started)) = (channel(), channel());
+        let thread = thread::spawn(move || {
+            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            attend(child, &ready, &stopped)
+        });
+        let log = started.recv().unwrap();
+        assert!(log.is_ok(), "the server did not start: {}", log.unwrap_err());
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+fn attend(mut child: Child, ready: &Sender<Result<(), String>>, stopped: &Receiver<()>) -> ExitStatus {
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = String::new();
+    let started = loop {
+        match log.next() {
+            Some(Ok(line)) if line.contains("database system is ready to accept connections") => break Ok(()),
+            Some(Ok(line)) => told.extend([line.as_str(), "\n"]),
+            _ => break Err(told),
+        }
+    };
+    ready.send(started).unwrap();
+    // It must be read, or the server would wait to write it; its end is that of the last of the server's processes.
+    let rest = thread::spawn(move || log.count());
+    // Sent never, dropped at the end.
+    let _ = stopped.recv();
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    rest.join().unwrap();
+    status
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The folder of a cluster that no server has used, made by the first test that ever needs it.
+fn template() -> PathBuf {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let template = cache.join("postgres-template");
+    let lock = File::create(cache.join("postgres-template.lock")).unwrap();
+    lock.lock().unwrap();
+    if !template.exists() {
+        // Where the user who makes it can get at it.
+        let folder = tempfile::tempdir().unwrap();
+        give_away(folder.path());
+        let (made, begun) = (folder.path().join("data"), cache.join("postgres-template.begun"));
+        let options = ["-U", "alm", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1"];
+        run(Command::new("setpriv").args(as_nobody()).arg(binary("initdb")).arg("-D").arg(&made).args(options));
+        let _ = fs::remove_dir_all(&begun);
+        run(Command::new("cp").arg("-a").arg(made).arg(&begun));
+        fs::rename(begun, &template).unwrap();
+    }
+    template
+}
+
+fn is_root() -> bool {
+    let user = Command::new("id").arg("-u").output().unwrap();
+    user.stdout == b"0\n"
+}
+
+/// The server refuses to run as root.
+fn as_nobody() -> &'static [&'static str] {
+    if is_root() { &["--reuid=nobody", "--regid=nogroup", "--clear-groups"] } else { &[] }
+}
+
+fn give_away(folder: &Path) {
+    if is_root() {
+        run(Command::new("chown").arg("nobody:nogroup").arg(folder));
+    }
+}
+
+fn run(command: &mut Command) {
+    let done = command.current_dir("/").output().unwrap();
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Debian keeps the servers of several versions side by side, and none of them in the PATH.
+fn binary(name: &str) -> PathBuf {
+    let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
+        .map(|found| found.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+        .unwrap_or_default();
+    versions.sort_unstable();
+    match versions.last() {
+        Some(newest) => PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin/{name}")),
+        None => PathBuf::from(name),
+    }
+}
