@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
 use crate::{
-    commit, error::backend, options::PostgresOptions, pool::with_connection, read, schema, schema::SchemaName,
+    commit, error::backend, options::PostgresOptions, pool, pool::with_connection, read, schema, schema::SchemaName,
     seal::Sealer,
 };
 
@@ -53,7 +53,7 @@ impl PostgresStore {
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
         let pool = options.pool();
         let schema = options.schema_name().clone();
-        let mut connection = pool.acquire().await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
+        let mut connection = pool::take(&pool).await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
         let log = schema::open(&mut connection, &schema).await?;
         drop(connection);
         let sealer = Sealer::start(pool.clone());

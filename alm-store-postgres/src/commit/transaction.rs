@@ -32,7 +32,7 @@ enum Failure {
 /// Commits in a transaction of its own.
 pub(crate) async fn commit(pool: &PgPool, changeset: &Changeset) -> Result<Receipt, StoreError> {
     let mut pause = Duration::from_millis(2);
-    let mut connection = pool.acquire().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
+    let mut connection = pool::take(pool).await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
     for attempt in 1.. {
         let error = match once(&mut connection, changeset).await {
             Ok(receipt) => return Ok(receipt),

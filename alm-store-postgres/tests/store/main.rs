@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit_role;
 mod conformance;
+mod host_transaction;
+mod migrations;
+mod model;
+mod outages;
 mod place;
 mod server;

@@ -1,0 +1,88 @@
+//! Audit entries can't be changed, and the role that the store works under may not even try.
+
+use alm_core::{
+    changeset::Change,
+    ports::{AuditFilter, Committer, EventLog, Reader, Sequence},
+    testing::fixtures::{account, app, deployment, entry, of_all, progress, version},
+};
+use alm_store_postgres::{
+    PostgresStore,
+    sqlx::{self, AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions},
+};
+
+use crate::place::Place;
+
+/// The SQLSTATEs with which changes of audit entries are refused to whoever connects so.
+async fn refusals(connect: &PgConnectOptions, schema: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect_with(connect).await.unwrap();
+    let mut codes = Vec::new();
+    for change in
+        ["UPDATE $.audit_entries SET occurred_at = 0", "DELETE FROM $.audit_entries", "TRUNCATE $.audit_entries"]
+    {
+        let statement = AssertSqlSafe(change.replace('$', schema));
+        let error = sqlx::query(statement).execute(&mut connection).await.expect_err(change);
+        codes.push(error.as_database_error().unwrap().code().unwrap().into_owned());
+    }
+    codes
+}
+
+#[tokio::test]
+async fn whoever_they_are_no_one_changes_an_audit_entry() {
+    let place = Place::migrated().await;
+    let store = place.store().await;
+    store.commit(progress(store.log_id(), 0, 1).recording(entry("payload"))).await.unwrap();
+    let before = store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap();
+
+    // when its owner tries; restrict_violation
+    assert_eq!(refusals(&place.host(), place.schema()).await, ["23001"; 3]);
+
+    assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_role_with_the_grants_of_the_docs_can_do_all_but_change_audit_entries() {
+    // given the grants that stand in the docs of the crate
+    let place = Place::migrated().await;
+    let role = format!("{}_service", place.schema());
+    let docs = include_str!("../../src/lib.rs");
+    let grants: String = docs
+        .lines()
+        .skip_while(|line| *line != "//! ```sql")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| {
+            line.trim_start_matches("//!").replace("alm_service", &role).replace("SCHEMA alm", "SCHEMA $schema")
+        })
+        .map(|line| line.replace("alm.", "$schema."))
+        .collect();
+    place.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+    place.execute(&grants).await;
+
+    // when the store works under that role
+    let connect = place.host().username(&role);
+    let store = PostgresStore::connect(&place.options_with(connect.clone())).await.unwrap();
+    store.allocate(Sequence::Apps, 10).await.unwrap();
+    let everything = of_all(
+        Change::app_created(&app(1, "a")),
+        [
+            Change::version_created(&version(1, 1, "v1")),
+            Change::deployment_created(&deployment(1, 1, 1)),
+            Change::user_created(&account("ada")),
+            Change::deployment_deleted(&deployment(1, 1, 1)),
+            Change::version_deleted(&version(1, 1, "v1")),
+            Change::app_deleted(&app(1, "a")),
+        ],
+    );
+    store.commit(everything.recording(entry("payload"))).await.unwrap();
+    store.commit(progress(store.log_id(), 0, 1).recording(entry("payload"))).await.unwrap();
+
+    // then it can do its work, sealing included
+    assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 2);
+    while store.head().await.unwrap().get() < 7 {
+        store.changed(store.head().await.unwrap()).await.unwrap();
+    }
+    // and change no entry; insufficient_privilege
+    assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 3]);
+    store.close().await;
+    place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}

@@ -1,0 +1,103 @@
+//! Migrations: many at once, none at all, and those of the host.
+
+use alm_core::{
+    changeset::Change,
+    ports::{BackendError, BackendErrorKind, Committer, StoreError},
+    testing::fixtures::{app, of},
+};
+use alm_store_postgres::{PostgresStore, sqlx};
+
+use crate::place::Place;
+
+/// The kind of the fault that keeps the store from being opened, and what it says.
+async fn refusal(place: &Place) -> (BackendErrorKind, String) {
+    match PostgresStore::connect(&place.options()).await {
+        Err(StoreError::Backend(BackendError { kind, source: Some(source), .. })) => (kind, source.to_string()),
+        other => panic!("it must not be opened: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_that_migrate_at_once_make_one_store() {
+    let place = Place::fresh().await;
+    let migrating: Vec<_> = (0..10)
+        .map(|_| {
+            let options = place.options();
+            tokio::spawn(async move { PostgresStore::migrate(&options).await })
+        })
+        .collect();
+    for migrated in migrating {
+        migrated.await.unwrap().unwrap();
+    }
+    let versions: Vec<i32> =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT version FROM {}.alm_migrations", place.schema())))
+            .fetch_all(&place.pool())
+            .await
+            .unwrap();
+    assert_eq!(versions, [1]);
+    place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_migrated_is_refused_and_says_what_to_do() {
+    let place = Place::fresh().await;
+    let (kind, advice) = refusal(&place).await;
+    assert_eq!(kind, BackendErrorKind::Corrupt);
+    assert!(advice.contains("PostgresStore::migrate"), "{advice}");
+    assert!(advice.contains(place.schema()), "{advice}");
+}
+
+#[tokio::test]
+async fn a_schema_of_another_version_is_refused_and_says_what_to_do() {
+    let place = Place::migrated().await;
+    for (version, advice) in [(2, "run a newer program"), (0, "run PostgresStore::migrate")] {
+        place.execute(&format!("UPDATE $schema.alm_migrations SET version = {version}")).await;
+        let (kind, told) = refusal(&place).await;
+        assert_eq!(kind, BackendErrorKind::Corrupt);
+        assert!(told.contains(&format!("at version {version}")) && told.contains(advice), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_migrated_is_not_migrated_again() {
+    // given
+    let place = Place::migrated().await;
+    let store = place.store().await;
+    store.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+
+    // when
+    PostgresStore::migrate(&place.options()).await.unwrap();
+
+    // then
+    let error = place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap_err();
+    assert_eq!(error.code(), "already-exists", "what was there is there");
+}
+
+#[tokio::test]
+async fn the_hosts_own_migrations_are_left_alone() {
+    // given a host that keeps its migrations in the same schema, where sqlx does
+    let place = Place::fresh().await;
+    place
+        .execute(
+            "CREATE SCHEMA $schema; CREATE TABLE $schema._sqlx_migrations (version bigint); \
+             INSERT INTO $schema._sqlx_migrations VALUES (20260101)",
+        )
+        .await;
+
+    // when
+    PostgresStore::migrate(&place.options()).await.unwrap();
+    place.store().await;
+
+    // then
+    let statement = format!("SELECT version FROM {}._sqlx_migrations", place.schema());
+    let versions: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_all(&place.pool()).await.unwrap();
+    assert_eq!(versions, [20_260_101]);
+}
+
+#[tokio::test]
+async fn stores_in_two_schemas_know_nothing_of_each_other() {
+    let (one, other) = (Place::migrated().await, Place::migrated().await);
+    for place in [one, other] {
+        place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+    }
+}

@@ -1,0 +1,263 @@
+//! The database fails while the store works: what the store says of it is true, and it works again afterwards.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use alm_core::{
+    changeset::{Change, Changeset, Receipt},
+    domain::{EventId, Position, Revision},
+    ports::{AppFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
+    testing::fixtures::{app, app_id, of, of_all, username},
+};
+use alm_store_postgres::{
+    PostgresOptions, PostgresStore,
+    sqlx::{self, PgPool},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    place::Place,
+    server::{Durability, Server},
+};
+
+/// What was committed, and what came of it.
+type Told = Vec<(Changeset, Result<Receipt, StoreError>)>;
+
+fn event() -> Changeset {
+    let failed = || Change::login_failed(&username("ada"));
+    of_all(failed(), [failed()])
+}
+
+/// Commits from several tasks, one after the other in each, until `end`.
+fn writers(store: &Arc<PostgresStore>, end: &watch::Receiver<bool>) -> Vec<JoinHandle<Told>> {
+    let write = |store: Arc<PostgresStore>, end: watch::Receiver<bool>| async move {
+        let mut told = Told::new();
+        while !*end.borrow() {
+            let changeset = event();
+            let answer = store.commit(changeset.clone()).await;
+            told.push((changeset, answer));
+        }
+        told
+    };
+    (0..4).map(|_| tokio::spawn(write(store.clone(), end.clone()))).collect()
+}
+
+async fn all(writers: Vec<JoinHandle<Told>>) -> Told {
+    let mut told = Told::new();
+    for writer in writers {
+        told.extend(writer.await.unwrap());
+    }
+    told
+}
+
+/// The ids of the log's events, once there are so many.
+async fn log_with(store: &PostgresStore, events: usize) -> Vec<EventId> {
+    let mut ids = Vec::new();
+    let coming = async {
+        while ids.len() < events {
+            let after = Position::new(ids.len() as u64);
+            // It may fail for a moment: the database has just come back.
+            for event in store.read(after, 1000).await.unwrap_or_default() {
+                assert_eq!(event.position.get(), ids.len() as u64 + 1, "the log has a gap");
+                ids.push(event.id);
+            }
+            let _ = store.changed(Position::new(ids.len() as u64 - u64::from(!ids.is_empty()))).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), coming).await.expect("what was committed gets positions");
+    ids
+}
+
+/// Checks that each answer was true, and that the log has what was committed and nothing else.
+async fn was_honest(store: &PostgresStore, told: &Told) {
+    let mut made = BTreeSet::new();
+    for (changeset, answer) in told {
+        let receipt = store.receipt(changeset.id()).await.unwrap();
+        match answer {
+            Ok(answer) => assert_eq!(receipt.as_ref(), Some(answer), "what was acknowledged is there"),
+            Err(error) if error.outcome() == Outcome::NotApplied => {
+                assert_eq!(receipt, None, "it was said that nothing was applied: {error}");
+            }
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+        if receipt.is_some() {
+            made.extend(changeset.events().iter().map(|event| event.id));
+        }
+    }
+    let log = log_with(store, made.len()).await;
+    assert_eq!(log.len(), made.len(), "the log has what was committed, each event once");
+    assert_eq!(log.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+/// Cuts the connections of that name; gives how many there were.
+async fn cut(pool: &PgPool, name: &str) -> usize {
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
+    sqlx::query(cut).bind(name).fetch_all(pool).await.unwrap().len()
+}
+
+fn named(place: &Place) -> PostgresOptions {
+    place.options().application_name(place.schema())
+}
+
+/// The kind of a fault that is said to have had no effect.
+fn kind(error: &StoreError) -> BackendErrorKind {
+    match error {
+        StoreError::Backend(BackendError { kind, outcome: Outcome::NotApplied, .. }) => *kind,
+        other => panic!("it must be a fault without an effect: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_while_they_commit_make_no_one_lie() {
+    // given
+    let place = Place::migrated().await;
+    let store = Arc::new(PostgresStore::connect(&named(&place)).await.unwrap());
+    let (end, ends) = watch::channel(false);
+    let writers = writers(&store, &ends);
+
+    // when
+    let (pool, mut cuts) = (place.pool(), 0);
+    while cuts < 60 {
+        cuts += cut(&pool, place.schema()).await;
+    }
+    end.send(true).unwrap();
+    let told = all(writers).await;
+
+    // then
+    was_honest(&store, &told).await;
+    store.commit(event()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_cut_while_idle_fail_no_one() {
+    // given a pool full of connections
+    let place = Place::migrated().await;
+    let store = Arc::new(PostgresStore::connect(&named(&place)).await.unwrap());
+    let fill = async || {
+        let filling: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.commit(event()).await })
+            })
+            .collect();
+        for filled in filling {
+            filled.await.unwrap().unwrap();
+        }
+    };
+    for _ in 0..3 {
+        fill().await;
+        // when
+        cut(&place.pool(), place.schema()).await;
+        // then neither a commit nor a read tells of it
+        store.commit(event()).await.unwrap();
+        fill().await;
+        cut(&place.pool(), place.schema()).await;
+        store.apps(&AppFilter::default(), None, 10).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_writable_and_can_be_read() {
+    // given
+    let place = Place::migrated().await;
+    place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+    let read_only = place.host().options([("default_transaction_read_only", "on")]);
+
+    // when
+    let store = PostgresStore::connect(&place.options_with(read_only)).await.unwrap();
+    let changeset = of(Change::app_created(&app(2, "b")));
+    let error = store.commit(changeset.clone()).await.unwrap_err();
+
+    // then
+    assert_eq!(kind(&error), BackendErrorKind::NotWritable);
+    assert_eq!(store.app(app_id(1)).await.unwrap(), Some(app(1, "a")));
+    assert_eq!(store.receipt(changeset.id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_row_too_long_is_told_so() {
+    // given a host that holds a row
+    let place = Place::migrated().await;
+    let store = PostgresStore::connect(&place.options().lock_timeout(Duration::from_millis(50))).await.unwrap();
+    store.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+    let mut changed = app(1, "a");
+    changed.revision = Revision::FIRST.next();
+    let change = || of(Change::app_updated(&changed, Revision::FIRST));
+    let mut transaction = place.pool().begin().await.unwrap();
+    store.commit_in(&mut transaction, change()).await.unwrap();
+
+    // when
+    let error = store.commit(change()).await.unwrap_err();
+
+    // then
+    assert_eq!(kind(&error), BackendErrorKind::Timeout);
+    transaction.rollback().await.unwrap();
+    store.commit(change()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_without_a_free_connection_is_overloaded() {
+    // given a store of one connection, which waits for a row
+    let place = Place::migrated().await;
+    let options = place.options().max_connections(1).acquire_timeout(Duration::from_millis(200));
+    let store = Arc::new(PostgresStore::connect(&options.lock_timeout(Duration::ZERO)).await.unwrap());
+    let mut transaction = place.pool().begin().await.unwrap();
+    store.commit_in(&mut transaction, of(Change::app_created(&app(1, "a")))).await.unwrap();
+    let waiting = {
+        let store = store.clone();
+        tokio::spawn(async move { store.commit(of(Change::app_created(&app(2, "a")))).await })
+    };
+
+    // when, as soon as it waits
+    let error = loop {
+        if let Err(error) = store.app(app_id(1)).await {
+            break error;
+        }
+    };
+
+    // then
+    assert_eq!(kind(&error), BackendErrorKind::Overloaded);
+    transaction.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
+    // given a server that keeps what it commits
+    let mut server = tokio::task::spawn_blocking(|| Server::start(Durability::Crash)).await.unwrap();
+    let options = PostgresOptions::new(server.options()).acquire_timeout(Duration::from_millis(300));
+    PostgresStore::migrate(&options).await.unwrap();
+    let store = Arc::new(PostgresStore::connect(&options).await.unwrap());
+    let mut told = Told::new();
+    for _ in 0..2 {
+        let (end, ends) = watch::channel(false);
+        let writers = writers(&store, &ends);
+        log_with(&store, 2 * told.len() + 20).await;
+
+        // when it is killed while tasks commit
+        server = tokio::task::spawn_blocking(|| {
+            server.crash();
+            server
+        })
+        .await
+        .unwrap();
+        let changeset = event();
+        let error = store.commit(changeset.clone()).await.unwrap_err();
+        assert_eq!(kind(&error), BackendErrorKind::Unavailable);
+        told.push((changeset, Err(error)));
+        end.send(true).unwrap();
+        told.extend(all(writers).await);
+        server = tokio::task::spawn_blocking(|| {
+            server.begin();
+            server
+        })
+        .await
+        .unwrap();
+
+        // then
+        was_honest(&store, &told).await;
+        let changeset = event();
+        let answer = store.commit(changeset.clone()).await;
+        assert!(answer.is_ok(), "it works again: {answer:?}");
+        told.push((changeset, answer));
+    }
+}
