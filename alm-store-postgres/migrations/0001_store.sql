@@ -32,28 +32,38 @@ CREATE TABLE events (
 );
 CREATE INDEX events_unsealed ON events (commit_order, ordinal) WHERE position IS NULL;
 
--- Gives positions to what is committed and has none, and gives the new head; null when another session is at it.
--- Each statement in here has a snapshot of its own, so that what is read is read under the lock.
-CREATE FUNCTION seal() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+-- Gives positions to what is committed and has none. Gives the head and whether there may be more; nulls when another session
+-- is at it. Each statement in here has a snapshot of its own, so that what is read is read under the lock.
+--
+-- It takes a bounded number of events, so that it ends in time however many have gathered; but all of a commit, or one that
+-- was held open with a lower number could come between them.
+CREATE FUNCTION seal(OUT head bigint, OUT more boolean) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
+    batch CONSTANT integer := 5000;
+    last bigint;
+    gathered bigint;
     sealed bigint;
-    fresh bigint;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('alm seal ' || current_schema(), 0)) THEN
-        RETURN NULL;
+        RETURN;
     END IF;
-    SELECT head INTO STRICT sealed FROM log;
-    UPDATE events SET position = sealed + unsealed.place
+    SELECT log.head INTO STRICT head FROM log;
+    SELECT max(commit_order), count(*) INTO last, gathered FROM (
+        SELECT commit_order FROM events WHERE position IS NULL ORDER BY commit_order, ordinal LIMIT batch
+    ) first;
+    more := gathered = batch;
+    IF gathered = 0 THEN
+        RETURN;
+    END IF;
+    UPDATE events SET position = head + unsealed.place
     FROM (
         SELECT changeset_id, ordinal, row_number() OVER (ORDER BY commit_order, ordinal) AS place
-        FROM events WHERE position IS NULL
+        FROM events WHERE position IS NULL AND commit_order <= last
     ) unsealed
     WHERE events.changeset_id = unsealed.changeset_id AND events.ordinal = unsealed.ordinal;
-    GET DIAGNOSTICS fresh = ROW_COUNT;
-    IF fresh > 0 THEN
-        UPDATE log SET head = sealed + fresh;
-    END IF;
-    RETURN sealed + fresh;
+    GET DIAGNOSTICS sealed = ROW_COUNT;
+    head := head + sealed;
+    UPDATE log SET head = seal.head;
 END
 $$;
 

@@ -1,6 +1,6 @@
 //! What errors of the database mean: told by SQLSTATE and names of constraints, never by the text of a message.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use alm_core::{
     changeset::Write,
@@ -82,13 +82,18 @@ pub(crate) fn is_serialization_failure(error: &sqlx::Error) -> bool {
 /// Whether the connection is gone, and with it every transaction on it that was not being committed.
 pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) => true,
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::TimedOut,
         sqlx::Error::Database(error) => {
             let code = code(error.as_ref());
             code.starts_with("08") || matches!(code.as_ref(), "57P01" | "57P02")
         }
         _ => false,
     }
+}
+
+/// Whether the server was not heard of in time; what it was asked for it may still do.
+pub(crate) fn is_unanswered(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// A fault of the database as the port tells it.
@@ -116,6 +121,9 @@ fn code<'e>(error: &'e (dyn DatabaseError + 'static)) -> std::borrow::Cow<'e, st
 
 fn kind(error: &sqlx::Error) -> BackendErrorKind {
     match error {
+        error if is_unanswered(error) => BackendErrorKind::Timeout,
+        // Its receipt can't be seen in the snapshot of a host's transaction, but will be in another.
+        error if is_known_changeset(error) => BackendErrorKind::Overloaded,
         sqlx::Error::Database(error) => kind_of_code(&code(error.as_ref())),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed => BackendErrorKind::Unavailable,
         sqlx::Error::PoolTimedOut => BackendErrorKind::Overloaded,

@@ -3,12 +3,12 @@
 use std::{str::FromStr, time::Duration};
 
 use alm_core::ports::{BackendError, StoreError};
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::{error, schema::SchemaName};
+use crate::{error, pool::Pool, schema::SchemaName};
+
+/// So much longer than a statement may take its answer may be on its way.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Which database and schema, and how much of it may be used.
 ///
@@ -121,15 +121,18 @@ impl PostgresOptions {
             .application_name(&self.application_name)
             .options(timeouts)
             .options([("search_path", self.schema.search_path())])
+            // What the store does is right in this one, and would only fail more often in a stricter one.
+            .options([("default_transaction_isolation", "read committed")])
     }
 
     /// No connection is made until one is needed.
-    pub(crate) fn pool(&self) -> PgPool {
-        PgPoolOptions::new()
+    pub(crate) fn pool(&self) -> Pool {
+        let connections = PgPoolOptions::new()
             .max_connections(self.max_connections)
             .acquire_timeout(self.acquire_timeout)
             // It would be a round trip for each commit and each read; whoever finds a connection broken takes another.
             .test_before_acquire(false)
-            .connect_lazy_with(self.connection())
+            .connect_lazy_with(self.connection());
+        Pool::new(connections, (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE))
     }
 }

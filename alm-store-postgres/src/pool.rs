@@ -1,54 +1,96 @@
-//! Connections from the pool, sound ones if need be.
+//! Connections from the pool: sound ones if need be, and not for ever.
 
-use std::io;
+use std::{io, time::Duration};
 
 use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
+use tokio::time::timeout;
 
 use crate::error::is_connection_lost;
 
-/// A connection, which may have broken while no one used it.
-pub(crate) async fn take(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-    let options = pool.options();
-    match pool.acquire().await {
-        // The pool says the same when it can't make a connection as when it has none to spare, and it tries for ever to make one.
-        Err(sqlx::Error::PoolTimedOut) if pool.size() < options.get_max_connections() => {
-            Err(sqlx::Error::Io(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no connection within {:?}", options.get_acquire_timeout()),
-            )))
+/// The connections of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    connections: PgPool,
+    // The server ends a statement itself; only when the network swallows the answer, it takes longer.
+    patience: Option<Duration>,
+}
+
+impl Pool {
+    /// `patience` is how long the answer to a statement may take.
+    pub(crate) fn new(connections: PgPool, patience: Option<Duration>) -> Self {
+        Self { connections, patience }
+    }
+
+    /// A connection, which may have broken while no one used it.
+    pub(crate) async fn take(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let options = self.connections.options();
+        match self.connections.acquire().await {
+            // The pool says the same when it can't make a connection as when it has none to spare, and it goes on trying to
+            // make one.
+            Err(sqlx::Error::PoolTimedOut) if self.connections.size() < options.get_max_connections() => {
+                let why = format!("no connection could be made within {:?}", options.get_acquire_timeout());
+                Err(io::Error::new(io::ErrorKind::NotConnected, why).into())
+            }
+            taken => taken,
         }
-        taken => taken,
+    }
+
+    /// A connection that answers, after another has not. As many may be broken as the pool can hold.
+    pub(crate) async fn take_sound(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        for _ in 0..self.connections.options().get_max_connections() {
+            let mut connection = self.take().await?;
+            match self.answer(1, connection.ping()).await {
+                Ok(()) => return Ok(connection),
+                Err(error) if is_connection_lost(&error) => connection.close_on_drop(),
+                Err(error) => {
+                    connection.close_on_drop();
+                    return Err(error);
+                }
+            }
+        }
+        self.take().await
+    }
+
+    /// What the server answers to so many statements, unless it takes too long. After that the connection is of no use.
+    pub(crate) async fn answer<T, E: From<sqlx::Error>>(
+        &self,
+        statements: usize,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let Some(patience) = self.patience else { return asking.await };
+        let patience = patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
+        timeout(patience, asking).await.unwrap_or_else(|_| {
+            let why = format!("the server has not answered within {patience:?}");
+            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)).into())
+        })
+    }
+
+    /// Closes all connections, once what uses them is done.
+    pub(crate) async fn close(&self) {
+        self.connections.close().await;
     }
 }
 
-/// A connection that answers, after another has not. As many may be broken as the pool can hold.
-pub(crate) async fn take_sound(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-    for _ in 0..pool.options().get_max_connections() {
-        let mut connection = take(pool).await?;
-        match connection.ping().await {
-            Ok(()) => return Ok(connection),
-            Err(error) if is_connection_lost(&error) => connection.close_on_drop(),
-            Err(error) => return Err(error),
-        }
-    }
-    take(pool).await
-}
-
-/// `$work` with a connection of `$pool`: what may be done twice is done again when the connection turns out to be broken.
+/// `$work` of one statement with a connection of `$pool`. It may be done twice, and is when the connection turns out to be
+/// broken.
 ///
 /// A macro, because the future of an async closure that borrows its argument can't be shown to be `Send`.
 macro_rules! with_connection {
     ($pool:expr, $operation:literal, $connection:ident => $work:expr) => {{
-        let pool: &sqlx::PgPool = $pool;
+        let pool: &$crate::pool::Pool = $pool;
         let outcome = async {
-            let mut $connection = $crate::pool::take(pool).await?;
-            match $work.await {
+            let mut $connection = pool.take().await?;
+            match pool.answer(1, $work).await {
                 Err($crate::error::Fault::Sql(error)) if $crate::error::is_connection_lost(&error) => {}
+                Err($crate::error::Fault::Sql(error)) if $crate::error::is_unanswered(&error) => {
+                    $connection.close_on_drop();
+                    return Err($crate::error::Fault::Sql(error));
+                }
                 done => return done,
             }
             drop($connection);
-            let mut $connection = $crate::pool::take_sound(pool).await?;
-            $work.await
+            let mut $connection = pool.take_sound().await?;
+            pool.answer(1, $work).await
         };
         outcome.await.map_err(|fault: $crate::error::Fault| fault.told($operation))
     }};

@@ -15,20 +15,27 @@
 use std::{sync::Arc, time::Duration};
 
 use alm_core::domain::Position;
-use sqlx::PgPool;
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
-    time::timeout,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    error::Fault,
+    pool::{Pool, with_connection},
 };
 
 /// So often it looks for what processes have committed that are gone, and what hosts have in transactions of their own.
 const POLL: Duration = Duration::from_secs(1);
 
+/// So often when someone waits for events, who may come from other processes.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// After so long it asks again when another session was at it.
 const BUSY: Duration = Duration::from_millis(5);
 
-/// A task that seals, until this is dropped.
+/// A task that seals and knows the head, until this is dropped.
 pub(crate) struct Sealer {
     wake: Arc<Notify>,
     head: watch::Receiver<Position>,
@@ -36,7 +43,7 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    pub(crate) fn start(pool: PgPool) -> Self {
+    pub(crate) fn start(pool: Pool) -> Self {
         let wake = Arc::new(Notify::new());
         let (publish, head) = watch::channel(Position::START);
         let task = tokio::spawn(work(pool, wake.clone(), publish)).abort_handle();
@@ -48,9 +55,15 @@ impl Sealer {
         self.wake.notify_one();
     }
 
-    /// The head as this handle has last sealed it.
-    pub(crate) fn head(&self) -> watch::Receiver<Position> {
-        self.head.clone()
+    /// Waits until the head is behind `after`; false when the task has ended with the runtime that it was started on.
+    pub(crate) async fn is_behind(&self, after: Position) -> bool {
+        let mut head = self.head.clone();
+        if *head.borrow_and_update() > after {
+            return true;
+        }
+        // It may be in the middle of a long pause.
+        self.wake();
+        head.wait_for(|head| *head > after).await.is_ok()
     }
 }
 
@@ -60,26 +73,30 @@ impl Drop for Sealer {
     }
 }
 
-async fn work(pool: PgPool, wake: Arc<Notify>, publish: watch::Sender<Position>) {
+async fn work(pool: Pool, wake: Arc<Notify>, publish: watch::Sender<Position>) {
     loop {
-        match seal(&pool).await {
-            Ok(Some(head)) => {
+        let sealed = with_connection!(&pool, "seal", connection => async {
+            let sealed: (Option<i64>, Option<bool>) =
+                sqlx::query_as("SELECT head, more FROM seal()").fetch_one(&mut *connection).await?;
+            Ok::<_, Fault>(sealed)
+        });
+        match sealed {
+            Ok((Some(head), more)) => {
+                let head = Position::new(head.unsigned_abs());
                 publish.send_if_modified(|seen| std::mem::replace(seen, head) != head);
-                // Nothing is lost when it ends by the clock: what is committed waits in the table.
-                let _ = timeout(POLL, wake.notified()).await;
+                if more != Some(true) {
+                    // One receiver is the store's own; the others wait.
+                    let pause = if publish.receiver_count() > 1 { LOOK } else { POLL };
+                    // Nothing is lost when the pause ends by the clock: what is committed waits in the table.
+                    let _ = timeout(pause, wake.notified()).await;
+                }
             }
-            // It may have looked before the commit that woke this one.
-            Ok(None) => tokio::time::sleep(BUSY).await,
+            // Whoever is at it may have looked before the commit that woke this one.
+            Ok((None, _)) => sleep(BUSY).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "events wait for their positions");
-                tokio::time::sleep(POLL).await;
+                sleep(POLL).await;
             }
         }
     }
-}
-
-/// The new head, or `None` when another session is sealing.
-async fn seal(pool: &PgPool) -> Result<Option<Position>, sqlx::Error> {
-    let head: Option<i64> = sqlx::query_scalar("SELECT seal()").fetch_one(pool).await?;
-    Ok(head.map(|head| Position::new(head.unsigned_abs())))
 }

@@ -8,15 +8,19 @@ use alm_core::{
     ports::{Committer, EventLog, IdBlock, Outcome, Sequence, StoreError},
 };
 use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool};
-use tokio::time::timeout;
+use sqlx::PgConnection;
 
 use crate::{
-    commit, error::backend, options::PostgresOptions, pool, pool::with_connection, read, schema, schema::SchemaName,
+    commit,
+    error::{Fault, backend},
+    options::PostgresOptions,
+    pool::{Pool, with_connection},
+    read, schema,
+    schema::SchemaName,
     seal::Sealer,
 };
 
-/// So often whoever waits for events looks for those that other processes have committed.
+/// So often whoever waits for events looks for them when the sealer is gone.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A [`Store`](alm_core::ports::Store) in `PostgreSQL`. Share it in an [`Arc`].
@@ -24,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Any number of them may work on one schema, in one process or several. Each has a task that gives positions in the log to what
 /// was committed; it ends when the store is dropped.
 pub struct PostgresStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     schema: SchemaName,
     log: LogId,
     sealer: Sealer,
@@ -53,7 +57,7 @@ impl PostgresStore {
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
         let pool = options.pool();
         let schema = options.schema_name().clone();
-        let mut connection = pool::take(&pool).await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
+        let mut connection = pool.take().await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
         let log = schema::open(&mut connection, &schema).await?;
         drop(connection);
         let sealer = Sealer::start(pool.clone());
@@ -107,7 +111,7 @@ impl Committer for PostgresStore {
         // Done twice, it loses ids, which is allowed; it never gives one twice.
         let first: i64 = with_connection!(&self.pool, "allocate", connection => async {
             let taken = sqlx::query_scalar("UPDATE sequences SET next = next + $2 WHERE name = $1 RETURNING next - $2");
-            Ok(taken.bind(name).bind(i64::from(count)).fetch_one(&mut *connection).await?)
+            Ok::<_, Fault>(taken.bind(name).bind(i64::from(count)).fetch_one(&mut *connection).await?)
         })?;
         Ok(IdBlock { first, count })
     }
@@ -130,16 +134,12 @@ impl EventLog for PostgresStore {
     }
 
     async fn changed(&self, after: Position) -> Result<(), StoreError> {
-        let mut sealed = self.sealer.head();
-        loop {
-            let told = timeout(LOOK, sealed.wait_for(|head| *head > after)).await.map(|head| head.is_ok());
-            if told == Ok(false) {
-                // The sealer has ended with its runtime: the table tells as well.
-                tokio::time::sleep(LOOK).await;
-            }
-            if told == Ok(true) || self.head().await? > after {
-                return Ok(());
-            }
+        if self.sealer.is_behind(after).await {
+            return Ok(());
         }
+        while self.head().await? <= after {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 }

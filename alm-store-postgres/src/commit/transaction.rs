@@ -6,11 +6,11 @@ use alm_core::{
     changeset::{Changeset, Receipt},
     ports::{Outcome, StoreError},
 };
-use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
 
 use crate::{
-    error::{Fault, backend, is_connection_lost, is_known_changeset, is_serialization_failure},
-    pool,
+    error::{Fault, backend, is_connection_lost, is_known_changeset, is_serialization_failure, is_unanswered},
+    pool::Pool,
     schema::SchemaName,
 };
 
@@ -25,19 +25,25 @@ const ATTEMPTS: u32 = 6;
 enum Failure {
     /// That is the answer.
     Final(StoreError),
+    /// That is the answer, and the connection is of no use any more.
+    Broken(StoreError),
     /// Nothing was applied, and the same may go well now.
     Passing(sqlx::Error),
 }
 
 /// Commits in a transaction of its own.
-pub(crate) async fn commit(pool: &PgPool, changeset: &Changeset) -> Result<Receipt, StoreError> {
+pub(crate) async fn commit(pool: &Pool, changeset: &Changeset) -> Result<Receipt, StoreError> {
     let mut pause = Duration::from_millis(2);
-    let mut connection = pool::take(pool).await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
+    let mut connection = pool.take().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
     for attempt in 1.. {
-        let error = match once(&mut connection, changeset).await {
+        let error = match once(pool, &mut connection, changeset).await {
             Ok(receipt) => return Ok(receipt),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(error)) => error,
+            Err(Failure::Broken(error)) => {
+                connection.close_on_drop();
+                return Err(error);
+            }
         };
         if attempt == ATTEMPTS {
             return Err(backend(OPERATION, error, Outcome::NotApplied));
@@ -45,8 +51,7 @@ pub(crate) async fn commit(pool: &PgPool, changeset: &Changeset) -> Result<Recei
         tracing::debug!(attempt, error = &error as &dyn std::error::Error, "the commit is tried again");
         if is_connection_lost(&error) {
             drop(connection);
-            connection =
-                pool::take_sound(pool).await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
+            connection = pool.take_sound().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
         } else {
             tokio::time::sleep(pause).await;
             pause *= 2;
@@ -55,16 +60,20 @@ pub(crate) async fn commit(pool: &PgPool, changeset: &Changeset) -> Result<Recei
     unreachable!("the last attempt returns")
 }
 
-async fn once(connection: &mut PoolConnection<Postgres>, changeset: &Changeset) -> Result<Receipt, Failure> {
+async fn once(
+    pool: &Pool,
+    connection: &mut PoolConnection<Postgres>,
+    changeset: &Changeset,
+) -> Result<Receipt, Failure> {
     // When this future is dropped, so is the transaction, which is then rolled back.
-    let mut transaction = connection.begin().await.map_err(not_committed)?;
-    let fault = match apply(&mut transaction, changeset).await {
+    let mut transaction = pool.answer(1, connection.begin()).await.map_err(not_committed)?;
+    let fault = match pool.answer(statements(changeset), apply(&mut transaction, changeset)).await {
         Ok(receipt) => {
             // From here on only the database knows.
-            return match transaction.commit().await {
+            return match pool.answer(1, transaction.commit()).await {
                 Ok(()) => Ok(receipt),
                 Err(error) if is_serialization_failure(&error) => Err(Failure::Passing(error)),
-                Err(error) => Err(Failure::Final(backend(OPERATION, error, Outcome::Unknown))),
+                Err(error) => Err(Failure::Broken(backend(OPERATION, error, Outcome::Unknown))),
             };
         }
         Err(fault) => fault,
@@ -72,8 +81,8 @@ async fn once(connection: &mut PoolConnection<Postgres>, changeset: &Changeset) 
     match fault {
         Fault::Sql(error) if !is_known_changeset(&error) => Err(not_committed(error)),
         fault => {
-            transaction.rollback().await.map_err(not_committed)?;
-            first_receipt(connection, changeset, fault).await.map_err(|fault| match fault {
+            pool.answer(1, transaction.rollback()).await.map_err(not_committed)?;
+            pool.answer(1, first_receipt(connection, changeset, fault)).await.map_err(|fault| match fault {
                 Fault::Refused(error) => Failure::Final(error),
                 Fault::Sql(error) if is_known_changeset(&error) => Failure::Passing(error),
                 Fault::Sql(error) => not_committed(error),
@@ -82,12 +91,20 @@ async fn once(connection: &mut PoolConnection<Postgres>, changeset: &Changeset) 
     }
 }
 
+/// How many statements it takes at most to apply a changeset.
+fn statements(changeset: &Changeset) -> usize {
+    // A write that is refused takes a second one to tell why; the others are the checkpoint, the audit entries and the events.
+    2 * changeset.writes().len() + changeset.guards().len() + 3
+}
+
 /// An error before the commit was asked for: the server undoes the transaction with the connection.
 fn not_committed(error: sqlx::Error) -> Failure {
     if is_serialization_failure(&error) || is_connection_lost(&error) {
         return Failure::Passing(error);
     }
-    Failure::Final(backend(OPERATION, error, Outcome::NotApplied))
+    let unanswered = is_unanswered(&error);
+    let error = backend(OPERATION, error, Outcome::NotApplied);
+    if unanswered { Failure::Broken(error) } else { Failure::Final(error) }
 }
 
 /// The receipt of a changeset that was committed before and can't be committed now; else the fault.

@@ -7,6 +7,7 @@ mod conformance;
 mod host_transaction;
 mod migrations;
 mod model;
+mod network;
 mod outages;
 mod place;
 mod server;

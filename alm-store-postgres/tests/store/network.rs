@@ -1,0 +1,163 @@
+//! The network between the store and its database fails at the worst moments.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use alm_core::{
+    changeset::{Change, Changeset},
+    domain::Position,
+    ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
+    testing::fixtures::{of, username},
+};
+use alm_store_postgres::{PostgresStore, sqlx::postgres::PgConnectOptions};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixListener, UnixStream},
+};
+
+use crate::place::Place;
+
+/// What the network does.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Weather {
+    /// It passes everything on.
+    Fair,
+    /// It cuts the connection when the store says COMMIT, before the server hears of it.
+    CutsBefore,
+    /// It cuts the connection when the server has answered to COMMIT, before the store hears of it.
+    CutsAfter,
+    /// It swallows what the server answers to COMMIT, and all that comes later, and cuts nothing.
+    Swallows,
+}
+
+/// A socket beside that of the server, with weather in between.
+struct Network {
+    folder: TempDir,
+    weather: Arc<AtomicU8>,
+}
+
+impl Network {
+    fn to(server: PgConnectOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
+        let weather = Arc::new(AtomicU8::new(Weather::Fair as u8));
+        let current = weather.clone();
+        tokio::spawn(async move {
+            while let Ok((store, _)) = listener.accept().await {
+                tokio::spawn(pass(store, connect(&server).await, current.clone()));
+            }
+        });
+        Self { folder, weather }
+    }
+
+    fn turns(&self, weather: Weather) {
+        self.weather.store(weather as u8, Ordering::SeqCst);
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn connect(server: &PgConnectOptions) -> Box<dyn Stream> {
+    let (host, port) = (server.get_host().to_owned(), server.get_port());
+    let folder = server.get_socket().cloned().or_else(|| host.starts_with('/').then(|| host.clone().into()));
+    match folder {
+        Some(folder) => Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await.unwrap()),
+        None => Box::new(TcpStream::connect((host, port)).await.unwrap()),
+    }
+}
+
+/// Passes on what comes, until the weather turns on one who says COMMIT.
+async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<AtomicU8>) {
+    let (mut asked, mut answered) = ([0; 8192], [0; 8192]);
+    let mut committing = false;
+    loop {
+        tokio::select! {
+            length = store.read(&mut asked) => {
+                let Ok(length @ 1..) = length else { return };
+                committing = asked[..length].windows(6).any(|word| word == b"COMMIT");
+                if committing && weather.load(Ordering::SeqCst) == Weather::CutsBefore as u8 {
+                    return;
+                }
+                if server.write_all(&asked[..length]).await.is_err() {
+                    return;
+                }
+            }
+            length = server.read(&mut answered) => {
+                let Ok(length @ 1..) = length else { return };
+                let now = weather.load(Ordering::SeqCst);
+                if committing && now == Weather::CutsAfter as u8 {
+                    return;
+                }
+                if committing && now == Weather::Swallows as u8 {
+                    // The store must give up by itself.
+                    while let Ok(1..) = store.read(&mut asked).await {}
+                    return;
+                }
+                if store.write_all(&answered[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Commits in that weather; gives the changeset, and the kind of the fault, of which the outcome must be unknown.
+async fn commit_in(weather: Weather, network: &Network, store: &PostgresStore) -> (Changeset, BackendErrorKind) {
+    let changeset = of(Change::login_failed(&username("ada")));
+    network.turns(weather);
+    let error = store.commit(changeset.clone()).await.unwrap_err();
+    network.turns(Weather::Fair);
+    match error {
+        StoreError::Backend(BackendError { kind, outcome: Outcome::Unknown, .. }) => (changeset, kind),
+        other => panic!("no one can know what came of it: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_unknown_and_its_receipt_tells() {
+    // given
+    let place = Place::migrated().await;
+    let network = Network::to(place.host());
+    let options = place.options_with(place.host().socket(network.folder.path()).port(5432));
+    let store = PostgresStore::connect(&options.statement_timeout(Duration::from_millis(500))).await.unwrap();
+
+    // when the server never hears of it
+    let (never, kind) = commit_in(Weather::CutsBefore, &network, &store).await;
+    assert_eq!(kind, BackendErrorKind::Unavailable);
+    assert_eq!(store.receipt(never.id()).await.unwrap(), None);
+
+    // when the store never hears of it, at once or after it has waited
+    let mut made = Vec::new();
+    for (weather, expected) in
+        [(Weather::CutsAfter, BackendErrorKind::Unavailable), (Weather::Swallows, BackendErrorKind::Timeout)]
+    {
+        let (changeset, kind) = commit_in(weather, &network, &store).await;
+        assert_eq!(kind, expected);
+        assert!(store.receipt(changeset.id()).await.unwrap().is_some());
+        made.push(changeset);
+    }
+
+    // then each can be sent again, and has one effect
+    made.push(never);
+    for changeset in &made {
+        store.commit(changeset.clone()).await.unwrap();
+    }
+    let coming = async {
+        while store.head().await.unwrap() < Position::new(3) {
+            store.changed(store.head().await.unwrap()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), coming).await.expect("they get positions");
+    let log = store.read(Position::START, 10).await.unwrap();
+    let logged: Vec<_> = log.iter().map(|event| event.changeset).collect();
+    assert_eq!(logged, made.iter().map(Changeset::id).collect::<Vec<_>>());
+}
