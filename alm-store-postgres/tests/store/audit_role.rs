@@ -2,6 +2,7 @@
 
 use alm_core::{
     changeset::Change,
+    domain::Position,
     ports::{AuditFilter, Committer, EventLog, Reader, Sequence},
     testing::fixtures::{account, app, deployment, entry, of_all, progress, version},
 };
@@ -78,8 +79,8 @@ async fn a_role_with_the_grants_of_the_docs_can_do_all_but_change_audit_entries(
 
     // then it can do its work, sealing included
     assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 2);
-    while store.head().await.unwrap().get() < 7 {
-        store.changed(store.head().await.unwrap()).await.unwrap();
+    while store.head().await.unwrap() < Position::new(7) {
+        store.changed(Position::new(6)).await.unwrap();
     }
     // and change no entry; insufficient_privilege
     assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 3]);

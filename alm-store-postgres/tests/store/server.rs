@@ -1,10 +1,11 @@
 //! A `PostgreSQL` of the tests' own: nothing has to be installed but its binaries, and nothing is left behind.
 
 use std::{
+    env,
     fs::{self, File},
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         mpsc::{Receiver, Sender, channel},
@@ -20,6 +21,12 @@ const PORT: u16 = 5432;
 
 const DATABASE: &str = "template1";
 
+/// How the names of the servers' folders begin.
+const FOLDERS: &str = "alm-postgres-";
+
+/// In each of them, a file that is locked by who uses it.
+const ALIVE: &str = "alive";
+
 /// Whether what is committed must survive a crash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -33,6 +40,8 @@ pub(crate) struct Server {
     process: Option<Process>,
     folder: TempDir,
     durability: Durability,
+    // Locked as long as this process lives.
+    _alive: File,
 }
 
 impl Server {
@@ -50,10 +59,16 @@ impl Server {
     /// One that is not shared.
     pub(crate) fn start(durability: Durability) -> Self {
         // In the system's folder, because the path of a socket may have no more than a hundred bytes.
-        let folder = tempfile::Builder::new().prefix("alm-postgres-").tempdir().unwrap();
+        let lock = lock();
+        sweep();
+        let folder = tempfile::Builder::new().prefix(FOLDERS).tempdir().unwrap();
+        let alive = File::create(folder.path().join(ALIVE)).unwrap();
+        alive.lock().unwrap();
+        let template = template();
+        drop(lock);
         give_away(folder.path());
-        run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template()).arg(folder.path().join("data")));
-        let mut server = Self { process: None, folder, durability };
+        run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template).arg(folder.path().join("data")));
+        let mut server = Self { process: None, folder, durability, _alive: alive };
         server.begin();
         server
     }
@@ -64,7 +79,9 @@ impl Server {
 
     /// Ends it as a power cut would: without a word to anyone. It is started again with [`begin`](Self::begin).
     pub(crate) fn crash(&mut self) {
-        drop(self.process.take());
+        if let Some(mut process) = self.process.take() {
+            process.end(End::Kill);
+        }
     }
 
     pub(crate) fn begin(&mut self) {
@@ -81,34 +98,49 @@ impl Server {
             fsync,
         ];
         let mut command = Command::new("setpriv");
-        command.args(as_nobody()).args(["--pdeathsig", "INT"]).arg(binary("postgres"));
+        command.args(as_nobody()).args(["--pdeathsig", "QUIT"]).arg(binary("postgres"));
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(["-p", &PORT.to_string()]);
         command.args(arguments.iter().flat_map(|setting| ["-c", setting])).current_dir("/");
         self.process = Some(Process::start(command));
     }
 }
 
+/// How a server ends.
+enum End {
+    /// At once, but it takes its shared memory away.
+    Quit,
+    /// As in a power cut.
+    Kill,
+}
+
 /// The server's process. A thread of its own starts it and waits, because the signal that ends the server together with the
 /// tests comes when the *thread* ends that started it.
 struct Process {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<ExitStatus>>,
+    end: Sender<End>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Process {
     fn start(mut command: Command) -> Self {
-        let ((stop, stopped), (ready, started)) = (channel(), channel());
+        let ((end, ended), (ready, started)) = (channel(), channel());
         let thread = thread::spawn(move || {
             let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-            attend(child, &ready, &stopped)
+            attend(child, &ready, &ended);
         });
         let log = started.recv().unwrap();
         assert!(log.is_ok(), "the server did not start: {}", log.unwrap_err());
-        Self { stop: Some(stop), thread: Some(thread) }
+        Self { end, thread: Some(thread) }
+    }
+
+    fn end(&mut self, how: End) {
+        if let Some(thread) = self.thread.take() {
+            self.end.send(how).unwrap();
+            thread.join().unwrap();
+        }
     }
 }
 
-fn attend(mut child: Child, ready: &Sender<Result<(), String>>, stopped: &Receiver<()>) -> ExitStatus {
+fn attend(mut child: Child, ready: &Sender<Result<(), String>>, ended: &Receiver<End>) {
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut told = String::new();
     let started = loop {
@@ -121,19 +153,35 @@ fn attend(mut child: Child, ready: &Sender<Result<(), String>>, stopped: &Receiv
     ready.send(started).unwrap();
     // It must be read, or the server would wait to write it; its end is that of the last of the server's processes.
     let rest = thread::spawn(move || log.count());
-    // Sent never, dropped at the end.
-    let _ = stopped.recv();
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
+    match ended.recv() {
+        Ok(End::Quit) => run(Command::new("kill").arg("-QUIT").arg(child.id().to_string())),
+        Ok(End::Kill) | Err(_) => child.kill().unwrap(),
+    }
+    child.wait().unwrap();
     rest.join().unwrap();
-    status
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.end(End::Quit);
+    }
+}
+
+/// Of several tests one at a time is here.
+fn lock() -> File {
+    let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-cluster.lock")).unwrap();
+    lock.lock().unwrap();
+    lock
+}
+
+/// Deletes what tests have left that were killed. Their servers have ended with them.
+fn sweep() {
+    for entry in fs::read_dir(env::temp_dir()).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FOLDERS)
+            && File::open(entry.path().join(ALIVE)).is_ok_and(|alive| alive.try_lock().is_ok())
+        {
+            // Another workspace's tests may be at it, too.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
@@ -142,8 +190,6 @@ impl Drop for Process {
 fn template() -> PathBuf {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let template = cache.join("postgres-cluster");
-    let lock = File::create(cache.join("postgres-cluster.lock")).unwrap();
-    lock.lock().unwrap();
     if !template.exists() {
         // Where the user who makes it can get at it.
         let folder = tempfile::tempdir().unwrap();
