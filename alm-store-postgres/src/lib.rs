@@ -26,8 +26,9 @@
 //! [`EventLog`](alm_core::ports::EventLog) for what is promised of them.
 //!
 //! # The role to work under
-//! Let the owner of the schema migrate, and a role that owns nothing do the work. It can add to the audit log and read it, and
-//! nothing else; and of whoever may, triggers refuse it:
+//! Let the owner of the schema migrate, and a role that owns nothing do the work. With these grants it can add to the audit log
+//! and read it, and not change it; to everyone else, the owner included, triggers refuse that. Make them again after a migration
+//! that brings tables:
 //!
 //! ```sql
 //! GRANT USAGE ON SCHEMA alm TO alm_service;
@@ -40,7 +41,8 @@
 //!
 //! # TLS
 //! It comes from `sqlx`, which this crate [re-exports](sqlx) without it. A host that needs it depends on `sqlx` as well and turns
-//! on the feature `tls-rustls-aws-lc-rs`, or another; cargo unites the features.
+//! on the feature `tls-rustls-aws-lc-rs`; cargo unites the features. Then say `sslmode=verify-full` in the URL: unless it says
+//! so, `sqlx` is content with a connection in clear.
 
 mod commit;
 mod error;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod audit_role;
+mod beyond;
 mod conformance;
 mod host_transaction;
 mod migrations;
