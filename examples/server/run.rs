@@ -33,7 +33,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let terminated = terminated()?;
     let given = settings.jwt_secret.as_ref().map(|secret| jwt(settings, secret.expose())).transpose()?;
     let listener = listen(settings, settings.port).await?;
-    let storage = Storage::open(&settings.db_url, settings.migrate).await?;
+    let storage = Storage::open(settings).await?;
     let jwt = Arc::new(match given {
         Some(jwt) => jwt,
         None => jwt(settings, &own_secret(&settings.db_url)?)?,

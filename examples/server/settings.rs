@@ -62,7 +62,8 @@ pub(crate) struct Settings {
     /// The address to listen on
     #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
     pub(crate) bind: IpAddr,
-    /// Where everything is kept: sqlite:PATH, or memory: until the process ends [default: sqlite:alm.db]
+    /// Where everything is kept: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or memory: until the process ends
+    /// [default: sqlite:alm.db]
     #[arg(long = "db-url", env = "DB_URL", hide_env_values = true, value_name = "URL", global = true)]
     given_db_url: Option<Secret>,
     #[arg(long, env, hide = true, value_name = "FILE", global = true)]
@@ -70,6 +71,9 @@ pub(crate) struct Settings {
     // Parsed apart: what clap refuses it repeats, and a URL may hold a password.
     #[arg(skip)]
     pub(crate) db_url: DbUrl,
+    /// How many connections to PostgreSQL are open at most
+    #[arg(long, env, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
+    pub(crate) db_max_connections: u32,
     /// Whether to bring the schema of the store up to date at start
     #[arg(long, env, default_value = "auto", global = true)]
     pub(crate) migrate: Migrate,
@@ -111,6 +115,10 @@ pub(crate) struct Settings {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

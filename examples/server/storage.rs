@@ -12,16 +12,19 @@ use std::{
 
 use alm_core::ports::Store;
 use alm_store_memory::MemoryStore;
+use alm_store_postgres::{PostgresOptions, PostgresStore};
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::settings::Migrate;
+use crate::settings::{Migrate, Secret, Settings};
 
 /// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum DbUrl {
     Memory,
     Sqlite(PathBuf),
+    /// As it was given, password and all.
+    Postgres(Secret),
 }
 
 impl Default for DbUrl {
@@ -44,9 +47,10 @@ impl FromStr for DbUrl {
                     Ok(Self::Sqlite(path.into()))
                 }
             }
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(Secret::new(url))),
             // What comes after the scheme may hold a password.
-            Some((scheme, _)) => Err(format!("{scheme}: is no store of this version: use sqlite:PATH or memory:")),
-            None => Err("it has no scheme: use sqlite:PATH or memory:".to_owned()),
+            Some((scheme, _)) => Err(format!("{scheme}: is no store: use sqlite:PATH, postgres://… or memory:")),
+            None => Err("it has no scheme: use sqlite:PATH, postgres://… or memory:".to_owned()),
         }
     }
 }
@@ -55,16 +59,26 @@ impl FromStr for DbUrl {
 pub(crate) enum Storage {
     Memory(Arc<MemoryStore>),
     Sqlite(SqliteStore),
+    Postgres(Arc<PostgresStore>),
 }
 
 impl Storage {
     /// Opens the store. The schema is brought up to date when `migrate` says so.
-    pub(crate) async fn open(url: &DbUrl, migrate: Migrate) -> Result<Self, Box<dyn Error>> {
-        match url {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        let migrates = settings.migrate == Migrate::Auto;
+        match &settings.db_url {
             DbUrl::Memory => Ok(Self::Memory(Arc::default())),
             DbUrl::Sqlite(path) => {
-                let options = SqliteOptions::new(path).migrate(migrate == Migrate::Auto);
+                let options = SqliteOptions::new(path).migrate(migrates);
                 Ok(Self::Sqlite(options.open().await.map_err(|error| explained(&error))?))
+            }
+            DbUrl::Postgres(url) => {
+                let options = postgres(url)?.max_connections(settings.db_max_connections);
+                if migrates {
+                    PostgresStore::migrate(&options).await.map_err(|error| explained(&error))?;
+                }
+                let store = PostgresStore::connect(&options).await.map_err(|error| explained(&error))?;
+                Ok(Self::Postgres(Arc::new(store)))
             }
         }
     }
@@ -73,6 +87,7 @@ impl Storage {
         match self {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => store.clone(),
         }
     }
 
@@ -80,8 +95,13 @@ impl Storage {
         match self {
             Self::Memory(_) => {}
             Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
         }
     }
+}
+
+fn postgres(url: &Secret) -> Result<PostgresOptions, Box<dyn Error>> {
+    Ok(PostgresOptions::parse(url.expose()).map_err(|error| explained(&error))?)
 }
 
 /// Brings the schema of the store up to date; says what was done.
@@ -91,6 +111,11 @@ pub(crate) async fn migrate(url: &DbUrl) -> Result<String, Box<dyn Error>> {
         DbUrl::Sqlite(path) => {
             SqliteStore::migrate(path).await.map_err(|error| explained(&error))?;
             Ok(format!("the schema of {} is up to date", path.display()))
+        }
+        DbUrl::Postgres(url) => {
+            let options = postgres(url)?;
+            PostgresStore::migrate(&options).await.map_err(|error| explained(&error))?;
+            Ok("the schema of the database is up to date".to_owned())
         }
     }
 }
@@ -110,7 +135,7 @@ fn explained(error: &dyn Error) -> String {
 /// The secret that [`own_secret`] has made, if it is kept anywhere.
 pub(crate) fn found_secret(url: &DbUrl) -> Result<Option<String>, Box<dyn Error>> {
     match url {
-        DbUrl::Memory => Ok(None),
+        DbUrl::Memory | DbUrl::Postgres(_) => Ok(None),
         DbUrl::Sqlite(database) => found(&beside(database)),
     }
 }
@@ -120,6 +145,10 @@ pub(crate) fn found_secret(url: &DbUrl) -> Result<Option<String>, Box<dyn Error>
 pub(crate) fn own_secret(url: &DbUrl) -> Result<String, Box<dyn Error>> {
     match url {
         DbUrl::Memory => random(48),
+        // Several servers may share the database, on machines that share nothing else.
+        DbUrl::Postgres(_) => {
+            Err("JWT_SECRET is not set, and with PostgreSQL it must be; make one with: openssl rand -base64 48".into())
+        }
         DbUrl::Sqlite(database) => {
             let path = beside(database);
             if let Some(secret) = found(&path)? {
