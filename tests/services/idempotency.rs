@@ -7,7 +7,7 @@ use alm_core::{
     domain::App,
     ports::{AppFilter, DeploymentFilter},
     services::{Created, Limit, Precondition},
-    testing::ManualClock,
+    testing::{Call, Fault, Faulty, Gate, ManualClock, Operation},
 };
 use alm_store_memory::MemoryStore;
 
@@ -133,4 +133,52 @@ async fn a_key_belongs_to_one_action() {
     assert!(!version.replayed);
     let apps = alm.apps().list(&user(), &AppFilter::default(), None, Limit::default()).await.unwrap();
     assert_eq!(apps.items, [app]);
+}
+
+/// Commits that wait at a gate.
+fn gated(store: &Arc<MemoryStore>) -> (Alm, Gate) {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let plan = move |call: &Call<'_>| match call.operation {
+        Operation::Commit => Fault::Hold(held.clone()),
+        _ => Fault::None,
+    };
+    (Alm::builder(Arc::new(Faulty::over(store.clone(), plan))).build(), gate)
+}
+
+#[tokio::test]
+async fn while_a_request_runs_its_key_is_in_use() {
+    let (alm, gate) = gated(&Arc::default());
+    let cx = keyed(user(), "k", 1);
+    let meanwhile = async {
+        gate.holds(1).await;
+        let error = create(&alm, &cx, "billing").await.unwrap_err();
+        assert_eq!(error.code(), "idempotency-key-in-progress");
+        gate.open();
+    };
+    let (created, ()) = tokio::join!(create(&alm, &cx, "billing"), meanwhile);
+    assert!(!created.unwrap().replayed);
+}
+
+#[tokio::test]
+async fn of_two_processes_that_get_one_key_at_once_the_slower_gives_the_answer_of_the_faster() {
+    // given a request that has found its key free, and does not get to its commit
+    let store = Arc::default();
+    let (slow, gate) = gated(&store);
+    let fast = Alm::builder(store).build();
+    let cx = keyed(user(), "k", 1);
+
+    // when another process is faster with the same request
+    let meanwhile = async {
+        gate.holds(1).await;
+        let created = create(&fast, &cx, "billing").await.unwrap();
+        gate.open();
+        created
+    };
+    let (slower, faster) = tokio::join!(create(&slow, &cx, "billing"), meanwhile);
+
+    // then there is one app, and both know it
+    let slower = slower.unwrap();
+    assert_eq!((slower.value, slower.replayed, faster.replayed), (faster.value, true, false));
+    assert_eq!(types_of(&fast).await, ["AppCreated"]);
 }
