@@ -36,15 +36,22 @@ pub(super) async fn ended<T>(task: JoinHandle<T>) -> T {
     })
 }
 
-/// Polls `future` once: what comes of it if it does not wait.
-pub(super) async fn polled_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
-    poll_fn(|cx| {
-        Poll::Ready(match future.poll_unpin(cx) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        })
+/// Polls `future` until it is done or has waited so many times.
+pub(super) async fn polled<T>(future: &mut (impl Future<Output = T> + Unpin), times: u32) -> Option<T> {
+    let mut waited = 0;
+    poll_fn(|cx| match future.poll_unpin(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => {
+            waited += 1;
+            if waited == times { Poll::Ready(None) } else { Poll::Pending }
+        }
     })
     .await
+}
+
+/// Polls `future` once: what comes of it if it does not wait.
+pub(super) async fn polled_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    polled(future, 1).await
 }
 
 /// Starts all of `tasks` at the same moment, each on a task of its own; gives what came of them.

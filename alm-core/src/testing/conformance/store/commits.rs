@@ -1,15 +1,11 @@
 //! Commits: all or nothing, under guards, once.
 
-use std::task::Poll;
-
-use futures_util::{FutureExt, future::poll_fn};
-
 use crate::{
     changeset::{Change, Changeset},
     domain::{Position, Revision},
     ports::{AppFilter, Contention, Outcome, StoreError},
     testing::{
-        conformance::must::Must,
+        conformance::{must::Must, tasks::polled},
         fixtures::{answer, app, app_id, checkpoint, consumer, event_id, of, of_all, progress, scope, stamp, username},
     },
 };
@@ -176,19 +172,6 @@ pub(super) async fn writes_are_made_in_their_order(subject: Subject) {
     let taken = of_all(Change::app_created(&app(4, "b")), [Change::app_deleted(&app(3, "b"))]);
     let error = store.commit(taken).await.must_fail("take a name before it is free");
     assert_eq!(error.code(), "already-exists");
-}
-
-/// Polls `future` until it is done or has waited so many times.
-async fn polled<T>(future: &mut (impl Future<Output = T> + Unpin), times: u32) -> Option<T> {
-    let mut waited = 0;
-    poll_fn(|cx| match future.poll_unpin(cx) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => {
-            waited += 1;
-            if waited == times { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await
 }
 
 pub(super) async fn a_commit_that_is_dropped_is_whole_or_nothing(subject: Subject) {
