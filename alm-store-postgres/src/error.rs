@@ -41,9 +41,11 @@ impl Fault {
         }
     }
 
-    /// The fault of `write`: what it is refused for, if its constraints say so.
-    pub(crate) fn of_write(error: sqlx::Error, write: &Write) -> Self {
-        let taken = violated(&error).and_then(|constraint| taken(constraint, write));
+    /// The fault of writes that were made by one statement: what they are refused for, if their constraints say so. Of several
+    /// the constraint does not tell which was refused.
+    pub(crate) fn of_writes<'w>(error: sqlx::Error, mut writes: impl Iterator<Item = &'w Write>) -> Self {
+        let alone = writes.next().filter(|_| writes.next().is_none());
+        let taken = violated(&error).zip(alone).and_then(|(constraint, write)| taken(constraint, write));
         taken.map_or(Self::Sql(error), |unique| Self::Refused(StoreError::AlreadyExists(unique)))
     }
 }
@@ -67,6 +69,12 @@ fn taken(constraint: &str, write: &Write) -> Option<Unique> {
 fn violated(error: &sqlx::Error) -> Option<&str> {
     let error = error.as_database_error()?;
     if code(error) == "23505" { error.constraint() } else { None }
+}
+
+/// Whether a row was refused for what is in it or beside it, which another row need not be.
+pub(crate) fn is_about_a_row(error: &sqlx::Error) -> bool {
+    // Integrity constraint violation; data exception; cardinality violation, which is one row that comes twice.
+    error.as_database_error().is_some_and(|error| matches!(code(error).get(..2), Some("23" | "22" | "21")))
 }
 
 /// Whether the same changeset was committed by another session in the meantime.

@@ -11,6 +11,10 @@ pub(crate) fn as_json(labels: &Labels) -> String {
     Value::Object(pairs.collect()).to_string()
 }
 
+/// The condition before the labels that are [wanted](Wanted::All). Only what has labels is in the index of them, and its condition
+/// must be in the statement for it to be used.
+pub(crate) const AMONG_LABELED: &str = " AND labels <> '{}' AND labels @> ";
+
 /// What an app or version is looked for by its labels.
 pub(crate) enum Wanted {
     /// Whatever it has.

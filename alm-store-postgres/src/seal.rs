@@ -12,7 +12,10 @@
 //! The transaction of the sealer is as durable as any other: positions which someone has read must not be given again, after a
 //! crash, to other events.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use alm_core::domain::Position;
 use tokio::{
@@ -39,20 +42,48 @@ const BUSY: Duration = Duration::from_millis(5);
 pub(crate) struct Sealer {
     wake: Arc<Notify>,
     head: watch::Receiver<Position>,
+    publish: Publish,
     task: AbortHandle,
+}
+
+/// Says what has become of the events of a commit. It does not keep the head from being known to be gone with the task.
+#[derive(Clone)]
+pub(crate) struct Publish {
+    wake: Arc<Notify>,
+    head: Weak<watch::Sender<Position>>,
+}
+
+impl Publish {
+    /// Events are committed, and the log has grown to this head with them; without a head they wait to be sealed.
+    pub(crate) fn reached(&self, head: Option<Position>) {
+        match (head, self.head.upgrade()) {
+            (Some(reached), Some(head)) => raise(&head, reached),
+            (None, _) => self.wake.notify_one(),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+fn raise(head: &watch::Sender<Position>, reached: Position) {
+    head.send_if_modified(|known| {
+        let higher = reached > *known;
+        *known = reached.max(*known);
+        higher
+    });
 }
 
 impl Sealer {
     pub(crate) fn start(pool: Pool) -> Self {
         let wake = Arc::new(Notify::new());
-        let (publish, head) = watch::channel(Position::START);
-        let task = tokio::spawn(work(pool, wake.clone(), publish)).abort_handle();
-        Self { wake, head, task }
+        let (sender, head) = watch::channel(Position::START);
+        let sender = Arc::new(sender);
+        let publish = Publish { wake: wake.clone(), head: Arc::downgrade(&sender) };
+        let task = tokio::spawn(work(pool, wake.clone(), sender)).abort_handle();
+        Self { wake, head, publish, task }
     }
 
-    /// There is something to seal.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+    pub(crate) fn publish(&self) -> &Publish {
+        &self.publish
     }
 
     /// Waits until the head is behind `after`; false when the task has ended with the runtime that it was started on.
@@ -62,7 +93,7 @@ impl Sealer {
             return true;
         }
         // It may be in the middle of a long pause.
-        self.wake();
+        self.wake.notify_one();
         head.wait_for(|head| *head > after).await.is_ok()
     }
 }
@@ -73,7 +104,7 @@ impl Drop for Sealer {
     }
 }
 
-async fn work(pool: Pool, wake: Arc<Notify>, publish: watch::Sender<Position>) {
+async fn work(pool: Pool, wake: Arc<Notify>, head: Arc<watch::Sender<Position>>) {
     loop {
         let sealed = with_connection!(&pool, "seal", connection => async {
             let sealed: (Option<i64>, Option<bool>) =
@@ -81,12 +112,11 @@ async fn work(pool: Pool, wake: Arc<Notify>, publish: watch::Sender<Position>) {
             Ok::<_, Fault>(sealed)
         });
         match sealed {
-            Ok((Some(head), more)) => {
-                let head = Position::new(head.unsigned_abs());
-                publish.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+            Ok((Some(reached), more)) => {
+                raise(&head, Position::new(reached.unsigned_abs()));
                 if more != Some(true) {
                     // One receiver is the store's own; the others wait.
-                    let pause = if publish.receiver_count() > 1 { LOOK } else { POLL };
+                    let pause = if head.receiver_count() > 1 { LOOK } else { POLL };
                     // Nothing is lost when the pause ends by the clock: what is committed waits in the table.
                     let _ = timeout(pause, wake.notified()).await;
                 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::{
-    commit,
+    commit::{self, Groups},
     error::{Fault, backend},
     options::PostgresOptions,
     pool::{Pool, with_connection},
@@ -32,6 +32,7 @@ pub struct PostgresStore {
     schema: SchemaName,
     log: LogId,
     sealer: Sealer,
+    groups: Groups,
 }
 
 impl PostgresStore {
@@ -61,7 +62,8 @@ impl PostgresStore {
         let log = schema::open(&mut connection, &schema).await?;
         drop(connection);
         let sealer = Sealer::start(pool.clone());
-        Ok(Self { pool, schema, log, sealer })
+        let groups = Groups::start(pool.clone(), sealer.publish().clone());
+        Ok(Self { pool, schema, log, sealer, groups })
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.
@@ -95,9 +97,13 @@ impl fmt::Debug for PostgresStore {
 #[async_trait]
 impl Committer for PostgresStore {
     async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
-        let receipt = commit::commit(&self.pool, &changeset).await?;
+        let changeset = Arc::new(changeset);
+        if let Some(receipt) = self.groups.commit(&changeset).await {
+            return Ok(receipt);
+        }
+        let (receipt, head) = commit::commit(&self.pool, &changeset).await?;
         if !changeset.events().is_empty() {
-            self.sealer.wake();
+            self.sealer.publish().reached(head);
         }
         Ok(receipt)
     }

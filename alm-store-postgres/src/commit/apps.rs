@@ -7,24 +7,33 @@ use crate::{error::Fault, label::as_json};
 
 use super::{at_revision, not_changed};
 
-/// Keeps the app from being deleted until the transaction ends; whether it is there.
-pub(super) async fn hold(connection: &mut PgConnection, id: AppId) -> Result<bool, sqlx::Error> {
-    let found = sqlx::query("SELECT FROM apps WHERE id = $1 FOR KEY SHARE");
-    Ok(found.bind(id.get()).fetch_optional(connection).await?.is_some())
+/// Keeps the apps from being deleted until the transaction ends; gives one that is not there.
+pub(super) async fn hold(connection: &mut PgConnection, wanted: &[AppId]) -> Result<Option<AppId>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    // In order, so that no two hold what the other waits for.
+    let held: Vec<i64> = sqlx::query_scalar("SELECT id FROM apps WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
+        .bind(wanted.iter().map(|id| id.get()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    Ok(wanted.iter().copied().find(|id| held.binary_search(&id.get()).is_err()))
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, app: &App) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(connection: &mut PgConnection, apps: &[&App]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO apps (id, name, description, labels, created_at, updated_at, revision) \
-         VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7)",
+         SELECT id, name, description, labels::jsonb, created_at, updated_at, revision \
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+              AS new (id, name, description, labels, created_at, updated_at, revision)",
     )
-    .bind(app.id.get())
-    .bind(app.name.as_str())
-    .bind(app.description.as_str())
-    .bind(as_json(&app.labels))
-    .bind(app.created_at.micros())
-    .bind(app.updated_at.micros())
-    .bind(at_revision(app.revision))
+    .bind(apps.iter().map(|app| app.id.get()).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| app.description.as_str()).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| as_json(&app.labels)).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| app.created_at.micros()).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| app.updated_at.micros()).collect::<Vec<_>>())
+    .bind(apps.iter().map(|app| at_revision(app.revision)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::{ChangesetId, TraceParent},
+    domain::{ChangesetId, Position, TraceParent},
 };
 use sqlx::{PgConnection, PgExecutor, types::Uuid};
 
@@ -11,23 +11,53 @@ use crate::{
     row::Columns,
 };
 
-/// Appends the events, without positions: the sealer gives them. It fails when the changeset was committed before.
-pub(super) async fn append(connection: &mut PgConnection, changeset: &Changeset) -> Result<(), Fault> {
-    let events = changeset.events();
-    if events.is_empty() {
-        return Ok(());
+/// When the events of a commit get their positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealing {
+    /// With the commit, if no other session is just giving positions: whoever comes then leaves it to the sealer.
+    Now,
+    /// By the sealer. For transactions that may stay open, because until its end no other session could give any.
+    Later,
+}
+
+/// Appends the events, and gives the head of the log that is reached by it, if they have got their positions. It fails when one
+/// of the changesets was committed before.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    changesets: &[&Changeset],
+    sealing: Sealing,
+) -> Result<Option<Position>, Fault> {
+    let mut places = Vec::new();
+    let mut events = Vec::new();
+    for changeset in changesets {
+        for (ordinal, event) in (1_i32..).zip(changeset.events()) {
+            places.push((changeset, ordinal));
+            events.push(event);
+        }
     }
-    sqlx::query(
-        "INSERT INTO events \
-         (commit_order, ordinal, changeset_id, decided_at, id, type, subject, time, actor, trace, data) \
-         SELECT taken.number, new.ordinal, $1, $2, new.id, new.type, new.subject, new.time, new.actor, new.trace, \
-                new.data::json \
-         FROM (SELECT nextval('commit_order') AS number) taken, \
-              unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[]) \
-              WITH ORDINALITY AS new (id, type, subject, time, actor, trace, data, ordinal)",
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let head: Option<i64> = sqlx::query_scalar(
+        "WITH taken AS ( \
+             SELECT nextval('commit_order') AS number, \
+                    CASE WHEN $1 THEN take_positions(cardinality($2::uuid[])) END AS start \
+         ), appended AS ( \
+             INSERT INTO events \
+             (commit_order, position, changeset_id, ordinal, decided_at, id, type, subject, time, actor, trace, data) \
+             SELECT taken.number, taken.start + new.place, new.changeset_id, new.ordinal, new.decided_at, new.id, new.type, \
+                    new.subject, new.time, new.actor, new.trace, new.data::json \
+             FROM taken, \
+                  unnest($2::uuid[], $3::integer[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::bigint[], \
+                         $9::text[], $10::text[], $11::text[]) WITH ORDINALITY \
+                  AS new (changeset_id, ordinal, decided_at, id, type, subject, time, actor, trace, data, place) \
+         ) \
+         SELECT start + cardinality($2::uuid[]) FROM taken",
     )
-    .bind(changeset.id().get())
-    .bind(changeset.at().micros())
+    .bind(sealing == Sealing::Now)
+    .bind(places.iter().map(|(changeset, _)| changeset.id().get()).collect::<Vec<Uuid>>())
+    .bind(places.iter().map(|(_, ordinal)| *ordinal).collect::<Vec<_>>())
+    .bind(places.iter().map(|(changeset, _)| changeset.at().micros()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.id.get()).collect::<Vec<Uuid>>())
     .bind(events.iter().map(|event| event.data.event_type().as_str()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.subject.to_string()).collect::<Vec<_>>())
@@ -35,9 +65,9 @@ pub(super) async fn append(connection: &mut PgConnection, changeset: &Changeset)
     .bind(events.iter().map(|event| event.actor.as_str()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.trace.as_ref().map(TraceParent::as_str)).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.data.to_json().to_string()).collect::<Vec<_>>())
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(head.map(|head| Position::new(head.unsigned_abs())))
 }
 
 /// The receipt of a changeset that was committed and has events.

@@ -1,4 +1,4 @@
-//! Commits: a changeset in a transaction.
+//! Commits: a changeset in a transaction of its own, or several that came at the same time in one.
 
 mod accounts;
 mod apps;
@@ -6,13 +6,14 @@ mod audit;
 mod consumers;
 mod deployments;
 mod events;
+mod group;
 mod idempotency;
 mod transaction;
 mod versions;
 
 use alm_core::{
-    changeset::{Changeset, Guard, Receipt, Write},
-    domain::{NewAuditEntry, Revision, Subject, Timestamp},
+    changeset::{Changeset, Guard, Write},
+    domain::{NewAuditEntry, Position, Revision, Subject, Timestamp},
     ports::{Contention, StoreError},
 };
 use sqlx::PgConnection;
@@ -20,52 +21,132 @@ use sqlx::PgConnection;
 use crate::error::Fault;
 
 pub(crate) use events::receipt;
+pub(crate) use group::Groups;
 pub(crate) use transaction::{commit, commit_in};
 
-/// Makes all of a changeset true in the transaction of `connection`, or fails; then the transaction must be undone.
+use events::Sealing;
+
+/// A write, and when its changeset was decided.
+#[derive(Clone, Copy)]
+struct Decided<'c> {
+    write: &'c Write,
+    at: Timestamp,
+}
+
+fn decided(changeset: &Changeset) -> impl Iterator<Item = Decided<'_>> {
+    changeset.writes().iter().map(|write| Decided { write, at: changeset.at() })
+}
+
+/// What becomes of a run of writes: those of one kind that go in one statement.
+type MayGoTogether = fn(&Decided<'_>, &Decided<'_>) -> bool;
+
+/// Makes all of a changeset true in the transaction of `connection`, or fails; then the transaction must be undone. Gives the
+/// head of the log that is reached by it, if its events have got their positions.
 ///
 /// Whether the changeset was committed before is not asked first: then the last step fails, or one before it, and only whoever
 /// fails has to ask. So the usual commit pays nothing for it.
-async fn apply(connection: &mut PgConnection, changeset: &Changeset) -> Result<Receipt, Fault> {
-    for guard in changeset.guards() {
-        check(connection, *guard).await?;
-    }
+async fn apply(
+    connection: &mut PgConnection,
+    changeset: &Changeset,
+    sealing: Sealing,
+) -> Result<Option<Position>, Fault> {
+    check(connection, changeset.guards()).await?;
     if let Some(checkpoint) = changeset.checkpoint() {
         consumers::advance(connection, checkpoint).await?;
     }
-    make(connection, changeset.writes(), changeset.at()).await?;
+    make(connection, &decided(changeset).collect::<Vec<_>>(), in_one_changeset).await?;
     // The order of the log is taken when all row locks are held: of two commits that change the same row, the second takes its
     // place after the first is committed.
-    events::append(connection, changeset).await?;
-    Ok(Receipt { changeset: changeset.id(), at: changeset.at() })
+    events::append(connection, &[changeset], sealing).await
 }
 
 /// A guard takes a lock that lets the parent be changed but not be deleted, so a child and the end of its parent exclude each
 /// other: one of them waits, and then sees what the other has done.
-async fn check(connection: &mut PgConnection, guard: Guard) -> Result<(), Fault> {
-    let holds = match guard {
-        Guard::AppExists(id) => apps::hold(connection, id).await?,
-        Guard::VersionExists(id) => versions::hold(connection, id).await?,
-        _ => return Err(StoreError::Unsupported("this guard").into()),
-    };
-    if holds { Ok(()) } else { Err(StoreError::GuardFailed(guard).into()) }
+async fn check(connection: &mut PgConnection, guards: &[Guard]) -> Result<(), Fault> {
+    let (mut wanted_apps, mut wanted_versions) = (Vec::new(), Vec::new());
+    for guard in guards {
+        match guard {
+            Guard::AppExists(id) => wanted_apps.push(*id),
+            Guard::VersionExists(id) => wanted_versions.push(*id),
+            _ => return Err(StoreError::Unsupported("this guard").into()),
+        }
+    }
+    if let Some(missing) = apps::hold(connection, &wanted_apps).await? {
+        return Err(StoreError::GuardFailed(Guard::AppExists(missing)).into());
+    }
+    if let Some(missing) = versions::hold(connection, &wanted_versions).await? {
+        return Err(StoreError::GuardFailed(Guard::VersionExists(missing)).into());
+    }
+    Ok(())
 }
 
-/// Makes the writes in their order. Those of a kind that follow each other and may be many go together.
-async fn make(connection: &mut PgConnection, writes: &[Write], at: Timestamp) -> Result<(), Fault> {
+/// Of one changeset only those writes go together whose refusal tells which of them was refused.
+fn in_one_changeset(a: &Decided<'_>, b: &Decided<'_>) -> bool {
+    matches!(
+        (a.write, b.write),
+        (Write::DeleteVersion { .. }, Write::DeleteVersion { .. })
+            | (Write::DeleteDeployment { .. }, Write::DeleteDeployment { .. })
+    )
+}
+
+/// The values of a run of one kind of write.
+macro_rules! values {
+    ($run:expr, $kind:pat => $value:expr) => {
+        $run.iter()
+            .filter_map(|decided| match decided.write {
+                $kind => Some($value),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+}
+
+/// Makes the writes in their order, runs of such as may go together at once.
+async fn make(
+    connection: &mut PgConnection,
+    writes: &[Decided<'_>],
+    may_go_together: MayGoTogether,
+) -> Result<(), Fault> {
     let mut recorded: Vec<&NewAuditEntry> = Vec::new();
-    for together in writes.chunk_by(may_go_together) {
-        match &together[0] {
-            Write::DeleteVersion { .. } => versions::delete(connection, together).await?,
-            Write::DeleteDeployment { .. } => deployments::delete(connection, together).await?,
-            _ => {
-                for write in together {
-                    match write {
-                        Write::RecordAudit(entry) => recorded.push(entry),
-                        write => one(connection, write, at).await?,
-                    }
-                }
+    for run in writes.chunk_by(may_go_together) {
+        let refused = |error| Fault::of_writes(error, run.iter().map(|decided| decided.write));
+        match run[0].write {
+            Write::InsertApp(_) => {
+                let new = values!(run, Write::InsertApp(app) => app);
+                apps::insert(connection, &new).await.map_err(refused)?;
             }
+            Write::InsertVersion(_) => {
+                let new = values!(run, Write::InsertVersion(version) => version);
+                versions::insert(connection, &new).await.map_err(refused)?;
+            }
+            Write::InsertDeployment(_) => {
+                let new = values!(run, Write::InsertDeployment(deployment) => deployment);
+                deployments::insert(connection, &new).await.map_err(refused)?;
+            }
+            Write::UpdateDeployment { .. } => {
+                let changed = values!(run, Write::UpdateDeployment { deployment, expected } => (deployment, *expected));
+                deployments::update(connection, &changed).await?;
+            }
+            Write::DeleteVersion { .. } => {
+                let gone = values!(run, Write::DeleteVersion { id, expected } => (*id, *expected));
+                versions::delete(connection, &gone).await?;
+            }
+            Write::DeleteDeployment { .. } => {
+                let gone = values!(run, Write::DeleteDeployment { id, expected } => (*id, *expected));
+                deployments::delete(connection, &gone).await?;
+            }
+            Write::RememberOutcome(_) => {
+                let answers: Vec<_> = run
+                    .iter()
+                    .filter_map(|decided| match decided.write {
+                        Write::RememberOutcome(record) => Some((record, decided.at)),
+                        _ => None,
+                    })
+                    .collect();
+                idempotency::remember(connection, &answers).await?;
+            }
+            Write::RecordAudit(_) => recorded.extend(values!(run, Write::RecordAudit(entry) => entry)),
+            write => one(connection, write).await?,
         }
     }
     // Last, because from here on whoever else records has to wait until this transaction ends. Nothing else reads or writes
@@ -73,21 +154,15 @@ async fn make(connection: &mut PgConnection, writes: &[Write], at: Timestamp) ->
     audit::record(connection, &recorded).await
 }
 
-fn may_go_together(a: &Write, b: &Write) -> bool {
-    matches!(
-        (a, b),
-        (Write::DeleteVersion { .. }, Write::DeleteVersion { .. })
-            | (Write::DeleteDeployment { .. }, Write::DeleteDeployment { .. })
-    )
-}
-
-async fn one(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Result<(), Fault> {
+/// A write of a kind that goes alone.
+async fn one(connection: &mut PgConnection, write: &Write) -> Result<(), Fault> {
+    let refused = |error| Fault::of_writes(error, [write].into_iter());
     match write {
-        Write::InsertApp(app) => apps::insert(connection, app).await.map_err(|error| Fault::of_write(error, write)),
         Write::UpdateApp { app, expected } => {
-            let changed =
-                apps::update(connection, app, *expected).await.map_err(|error| Fault::of_write(error, write))?;
-            if changed { Ok(()) } else { Err(apps::why_not(connection, app.id).await?) }
+            if apps::update(connection, app, *expected).await.map_err(refused)? {
+                return Ok(());
+            }
+            Err(apps::why_not(connection, app.id).await?)
         }
         Write::DeleteApp { id, expected } => {
             if apps::delete(connection, *id, *expected).await? {
@@ -95,27 +170,13 @@ async fn one(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Res
             }
             Err(apps::why_not(connection, *id).await?)
         }
-        Write::InsertVersion(version) => {
-            versions::insert(connection, version).await.map_err(|error| Fault::of_write(error, write))
-        }
         Write::UpdateVersion { version, expected } => {
             if versions::update(connection, version, *expected).await? {
                 return Ok(());
             }
             Err(versions::why_not(connection, version.id).await?)
         }
-        Write::InsertDeployment(deployment) => {
-            deployments::insert(connection, deployment).await.map_err(|error| Fault::of_write(error, write))
-        }
-        Write::UpdateDeployment { deployment, expected } => {
-            if deployments::update(connection, deployment, *expected).await? {
-                return Ok(());
-            }
-            Err(deployments::why_not(connection, deployment.id).await?)
-        }
-        Write::InsertUser(record) => {
-            accounts::insert(connection, record).await.map_err(|error| Fault::of_write(error, write))
-        }
+        Write::InsertUser(record) => accounts::insert(connection, record).await.map_err(refused),
         Write::SetPassword { username, password_hash } => {
             let changed = accounts::set_password(connection, username, password_hash).await?;
             if changed { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
@@ -124,10 +185,21 @@ async fn one(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Res
             let gone = accounts::delete(connection, username).await?;
             if gone { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
         }
-        Write::RememberOutcome(record) => idempotency::remember(connection, record, at).await,
         Write::BuryEvent(letter) => Ok(consumers::bury(connection, letter).await?),
         _ => Err(StoreError::Unsupported("this write").into()),
     }
+}
+
+/// The first of `wanted` that is not among `done`, where each of `done` counts once.
+fn first_missing<T: Copy>(wanted: &[T], number: impl Fn(T) -> i64, mut done: Vec<i64>) -> Option<T> {
+    done.sort_unstable();
+    wanted.iter().copied().find(|wanted| match done.binary_search(&number(*wanted)) {
+        Ok(place) => {
+            done.remove(place);
+            false
+        }
+        Err(_) => true,
+    })
 }
 
 /// Why what was to be changed at a revision was not.

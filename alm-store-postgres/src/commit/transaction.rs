@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alm_core::{
     changeset::{Changeset, Receipt},
+    domain::Position,
     ports::{Outcome, StoreError},
 };
 use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
@@ -14,7 +15,7 @@ use crate::{
     schema::SchemaName,
 };
 
-use super::{apply, receipt};
+use super::{apply, events::Sealing, receipt};
 
 const OPERATION: &str = "commit";
 
@@ -31,13 +32,14 @@ enum Failure {
     Passing(sqlx::Error),
 }
 
-/// Commits in a transaction of its own.
-pub(crate) async fn commit(pool: &Pool, changeset: &Changeset) -> Result<Receipt, StoreError> {
+/// Commits in a transaction of its own. Gives also the head of the log that is reached by it, if the events have got their
+/// positions with it.
+pub(crate) async fn commit(pool: &Pool, changeset: &Changeset) -> Result<(Receipt, Option<Position>), StoreError> {
     let mut pause = Duration::from_millis(2);
     let mut connection = pool.take().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
     for attempt in 1.. {
         let error = match once(pool, &mut connection, changeset).await {
-            Ok(receipt) => return Ok(receipt),
+            Ok(done) => return Ok(done),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(error)) => error,
             Err(Failure::Broken(error)) => {
@@ -64,14 +66,14 @@ async fn once(
     pool: &Pool,
     connection: &mut PoolConnection<Postgres>,
     changeset: &Changeset,
-) -> Result<Receipt, Failure> {
+) -> Result<(Receipt, Option<Position>), Failure> {
     // When this future is dropped, so is the transaction, which is then rolled back.
     let mut transaction = pool.answer(1, connection.begin()).await.map_err(not_committed)?;
-    let fault = match pool.answer(statements(changeset), apply(&mut transaction, changeset)).await {
-        Ok(receipt) => {
+    let fault = match pool.answer(statements(changeset), apply(&mut transaction, changeset, Sealing::Now)).await {
+        Ok(head) => {
             // From here on only the database knows.
             return match pool.answer(1, transaction.commit()).await {
-                Ok(()) => Ok(receipt),
+                Ok(()) => Ok((receipt_of(changeset), head)),
                 Err(error) if is_serialization_failure(&error) => Err(Failure::Passing(error)),
                 Err(error) => Err(Failure::Broken(backend(OPERATION, error, Outcome::Unknown))),
             };
@@ -82,13 +84,18 @@ async fn once(
         Fault::Sql(error) if !is_known_changeset(&error) => Err(not_committed(error)),
         fault => {
             pool.answer(1, transaction.rollback()).await.map_err(not_committed)?;
-            pool.answer(1, first_receipt(connection, changeset, fault)).await.map_err(|fault| match fault {
+            let first = pool.answer(1, first_receipt(connection, changeset, fault)).await;
+            first.map(|receipt| (receipt, None)).map_err(|fault| match fault {
                 Fault::Refused(error) => Failure::Final(error),
                 Fault::Sql(error) if is_known_changeset(&error) => Failure::Passing(error),
                 Fault::Sql(error) => not_committed(error),
             })
         }
     }
+}
+
+pub(super) fn receipt_of(changeset: &Changeset) -> Receipt {
+    Receipt { changeset: changeset.id(), at: changeset.at() }
 }
 
 /// How many statements it takes at most to apply a changeset.
@@ -126,7 +133,7 @@ pub(crate) async fn commit_in(
         sqlx::query_scalar("SELECT current_setting('search_path')").fetch_one(&mut *connection).await.map_err(told)?;
     sqlx::query("SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;
     look_in(connection, &schema.search_path()).await.map_err(told)?;
-    let outcome = match apply(connection, changeset).await {
+    let outcome = match apply(connection, changeset, Sealing::Later).await {
         Err(fault) if is_lost(&fault) => return Err(fault.told("commit in a transaction")),
         Err(fault) => {
             // The search path goes back as well, so it is set again to look for the receipt.
@@ -134,7 +141,7 @@ pub(crate) async fn commit_in(
             look_in(connection, &schema.search_path()).await.map_err(told)?;
             first_receipt(connection, changeset, fault).await
         }
-        done => done,
+        Ok(_) => Ok(receipt_of(changeset)),
     };
     look_in(connection, &hosts_path).await.map_err(told)?;
     sqlx::query("RELEASE SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;

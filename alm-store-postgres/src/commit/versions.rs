@@ -1,34 +1,44 @@
 //! Writes of versions.
 
-use alm_core::{
-    changeset::Write,
-    domain::{Revision, Subject, Version, VersionId},
-};
+use alm_core::domain::{Revision, Subject, Version, VersionId};
 use sqlx::PgConnection;
 
 use crate::{error::Fault, label::as_json};
 
-use super::{at_revision, not_changed};
+use super::{at_revision, first_missing, not_changed};
 
-/// Keeps the version from being deleted until the transaction ends; whether it is there.
-pub(super) async fn hold(connection: &mut PgConnection, id: VersionId) -> Result<bool, sqlx::Error> {
-    let found = sqlx::query("SELECT FROM versions WHERE id = $1 FOR KEY SHARE");
-    Ok(found.bind(id.get()).fetch_optional(connection).await?.is_some())
+/// Keeps the versions from being deleted until the transaction ends; gives one that is not there.
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    wanted: &[VersionId],
+) -> Result<Option<VersionId>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    // In order, so that no two hold what the other waits for.
+    let held: Vec<i64> = sqlx::query_scalar("SELECT id FROM versions WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
+        .bind(wanted.iter().map(|id| id.get()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    Ok(wanted.iter().copied().find(|id| held.binary_search(&id.get()).is_err()))
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, version: &Version) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(connection: &mut PgConnection, versions: &[&Version]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision) \
-         VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8)",
+         SELECT id, app_id, tag, changelog, labels::jsonb, created_at, updated_at, revision \
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], \
+                     $8::bigint[]) \
+              AS new (id, app_id, tag, changelog, labels, created_at, updated_at, revision)",
     )
-    .bind(version.id.get())
-    .bind(version.app_id.get())
-    .bind(version.tag.as_str())
-    .bind(version.changelog.as_str())
-    .bind(as_json(&version.labels))
-    .bind(version.created_at.micros())
-    .bind(version.updated_at.micros())
-    .bind(at_revision(version.revision))
+    .bind(versions.iter().map(|version| version.id.get()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.app_id.get()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.tag.as_str()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.changelog.as_str()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| as_json(&version.labels)).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.created_at.micros()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| version.updated_at.micros()).collect::<Vec<_>>())
+    .bind(versions.iter().map(|version| at_revision(version.revision)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -56,30 +66,19 @@ pub(super) async fn update(
 }
 
 /// Makes deletions, each at its revision.
-pub(super) async fn delete(connection: &mut PgConnection, deletions: &[Write]) -> Result<(), Fault> {
-    let wanted = deletions.iter().filter_map(|write| match write {
-        Write::DeleteVersion { id, expected } => Some((id.get(), at_revision(*expected))),
-        _ => None,
-    });
-    let (ids, revisions): (Vec<i64>, Vec<i64>) = wanted.unzip();
-    let mut gone: Vec<i64> = sqlx::query_scalar(
+pub(super) async fn delete(connection: &mut PgConnection, wanted: &[(VersionId, Revision)]) -> Result<(), Fault> {
+    let gone: Vec<i64> = sqlx::query_scalar(
         "DELETE FROM versions USING unnest($1::bigint[], $2::bigint[]) AS wanted (id, revision) \
          WHERE versions.id = wanted.id AND versions.revision = wanted.revision RETURNING versions.id",
     )
-    .bind(&ids)
-    .bind(&revisions)
+    .bind(wanted.iter().map(|(id, _)| id.get()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(_, expected)| at_revision(*expected)).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
-    gone.sort_unstable();
-    for write in deletions {
-        let Write::DeleteVersion { id, .. } = write else { continue };
-        match gone.binary_search(&id.get()) {
-            // One that is to be deleted twice is not there the second time.
-            Ok(place) => drop(gone.remove(place)),
-            Err(_) => return Err(why_not(connection, *id).await?),
-        }
+    match first_missing(wanted, |(id, _)| id.get(), gone) {
+        None => Ok(()),
+        Some((id, _)) => Err(why_not(connection, id).await?),
     }
-    Ok(())
 }
 
 /// Why the version was not changed.

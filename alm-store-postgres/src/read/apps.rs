@@ -8,7 +8,7 @@ use sqlx::{PgConnection, QueryBuilder};
 
 use crate::{
     error::Fault,
-    label::Wanted,
+    label::{AMONG_LABELED, Wanted},
     row::{all, app_columns, at_most, one},
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn list(
     }
     match Wanted::by(&filter.labels) {
         Wanted::Anything => {}
-        Wanted::All(labels) => drop(query.push(" AND labels @> ").push_bind(labels).push("::jsonb")),
+        Wanted::All(labels) => drop(query.push(AMONG_LABELED).push_bind(labels).push("::jsonb")),
         Wanted::Nothing => return Ok(Vec::new()),
     }
     query.push(" ORDER BY id LIMIT ").push_bind(at_most(limit));

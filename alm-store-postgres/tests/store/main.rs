@@ -5,6 +5,7 @@
 mod audit_role;
 mod beyond;
 mod conformance;
+mod groups;
 mod host_transaction;
 mod migrations;
 mod model;

@@ -10,11 +10,12 @@ use std::{
 
 use alm_core::{
     changeset::{Change, Changeset},
-    domain::Position,
+    domain::{ChangesetId, PasswordHash, Position},
     ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
-    testing::fixtures::{of, username},
+    testing::fixtures::{account, of, username},
 };
 use alm_store_postgres::{PostgresStore, sqlx::postgres::PgConnectOptions};
+use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -110,16 +111,50 @@ async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<A
     }
 }
 
-/// Commits in that weather; gives the changeset, and the kind of the fault, of which the outcome must be unknown.
-async fn commit_in(weather: Weather, network: &Network, store: &PostgresStore) -> (Changeset, BackendErrorKind) {
-    let changeset = of(Change::login_failed(&username("ada")));
+/// A changeset that is committed alone.
+fn alone() -> Changeset {
+    of(Change::password_changed(&username("ada"), PasswordHash::new("x".to_owned())))
+}
+
+/// A changeset that may be committed with others.
+fn joining() -> Changeset {
+    of(Change::login_failed(&username("ada")))
+}
+
+/// A store behind the network, which does not wait for long.
+async fn store(place: &Place, network: &Network) -> PostgresStore {
+    let options = place.options_with(place.host().socket(network.folder.path()).port(5432));
+    let store = PostgresStore::connect(&options.statement_timeout(Duration::from_millis(500))).await.unwrap();
+    store.commit(of(Change::user_created(&account("ada")))).await.unwrap();
+    store
+}
+
+/// Commits in that weather; gives the kind of the fault, of which the outcome must be unknown.
+async fn fault_in(
+    weather: Weather,
+    network: &Network,
+    store: &PostgresStore,
+    changeset: &Changeset,
+) -> BackendErrorKind {
     network.turns(weather);
     let error = store.commit(changeset.clone()).await.unwrap_err();
     network.turns(Weather::Fair);
     match error {
-        StoreError::Backend(BackendError { kind, outcome: Outcome::Unknown, .. }) => (changeset, kind),
+        StoreError::Backend(BackendError { kind, outcome: Outcome::Unknown, .. }) => kind,
         other => panic!("no one can know what came of it: {other:?}"),
     }
+}
+
+/// Waits until that many events have positions; gives the changesets that they are of.
+async fn logged(store: &PostgresStore, count: u64) -> Vec<ChangesetId> {
+    let coming = async {
+        while store.head().await.unwrap() < Position::new(count) {
+            store.changed(Position::new(count - 1)).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), coming).await.expect("they get positions");
+    let log = store.read(Position::new(1), 10).await.unwrap();
+    log.iter().map(|event| event.changeset).collect()
 }
 
 #[tokio::test]
@@ -127,11 +162,11 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_its_receipt_tells() {
     // given
     let place = Place::migrated().await;
     let network = Network::to(place.host());
-    let options = place.options_with(place.host().socket(network.folder.path()).port(5432));
-    let store = PostgresStore::connect(&options.statement_timeout(Duration::from_millis(500))).await.unwrap();
+    let store = store(&place, &network).await;
 
     // when the server never hears of it
-    let (never, kind) = commit_in(Weather::CutsBefore, &network, &store).await;
+    let never = alone();
+    let kind = fault_in(Weather::CutsBefore, &network, &store, &never).await;
     assert_eq!(kind, BackendErrorKind::Unavailable);
     assert_eq!(store.receipt(never.id()).await.unwrap(), None);
 
@@ -140,8 +175,8 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_its_receipt_tells() {
     for (weather, expected) in
         [(Weather::CutsAfter, BackendErrorKind::Unavailable), (Weather::Swallows, BackendErrorKind::Timeout)]
     {
-        let (changeset, kind) = commit_in(weather, &network, &store).await;
-        assert_eq!(kind, expected);
+        let changeset = alone();
+        assert_eq!(fault_in(weather, &network, &store, &changeset).await, expected);
         assert!(store.receipt(changeset.id()).await.unwrap().is_some());
         made.push(changeset);
     }
@@ -151,13 +186,37 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_its_receipt_tells() {
     for changeset in &made {
         store.commit(changeset.clone()).await.unwrap();
     }
-    let coming = async {
-        while store.head().await.unwrap() < Position::new(3) {
-            store.changed(Position::new(2)).await.unwrap();
+    assert_eq!(logged(&store, 4).await, made.iter().map(Changeset::id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_was_committed_with_others_and_whose_answer_is_lost_is_found_by_its_id() {
+    // given
+    let place = Place::migrated().await;
+    let network = Network::to(place.host());
+    let store = store(&place, &network).await;
+
+    // when the server never hears of it, and not of the second attempt either
+    let never = joining();
+    fault_in(Weather::CutsBefore, &network, &store, &never).await;
+    assert_eq!(store.receipt(never.id()).await.unwrap(), None);
+
+    // when the store never hears of it, at once or after it has waited
+    let mut made = Vec::new();
+    for weather in [Weather::CutsAfter, Weather::Swallows] {
+        network.turns(weather);
+        let changesets = [joining(), joining(), joining()];
+        let receipts = join_all(changesets.iter().map(|changeset| store.commit(changeset.clone()))).await;
+        network.turns(Weather::Fair);
+        for (changeset, receipt) in changesets.iter().zip(receipts) {
+            assert_eq!(receipt.unwrap().changeset, changeset.id());
+            made.push(changeset.id());
         }
-    };
-    tokio::time::timeout(Duration::from_secs(20), coming).await.expect("they get positions");
-    let log = store.read(Position::START, 10).await.unwrap();
-    let logged: Vec<_> = log.iter().map(|event| event.changeset).collect();
-    assert_eq!(logged, made.iter().map(Changeset::id).collect::<Vec<_>>());
+    }
+
+    // then each has one effect
+    let mut logged = logged(&store, 7).await;
+    logged.sort_unstable();
+    made.sort_unstable();
+    assert_eq!(logged, made);
 }
