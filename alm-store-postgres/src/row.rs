@@ -101,7 +101,8 @@ impl<'r> Columns<'r> {
     }
 
     fn labels(&self) -> Result<Labels, StoreError> {
-        self.parsed(|text: &str| serde_json::from_str(text))
+        // Most have none.
+        self.parsed(|text: &str| if text == "{}" { Ok(Labels::default()) } else { serde_json::from_str(text) })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::{Event, LogId, Position},
+    domain::{App, Deployment, Event, LogId, Position, Version},
     ports::{Committer, EventLog, IdBlock, Outcome, Sequence, StoreError},
 };
 use async_trait::async_trait;
@@ -15,7 +15,8 @@ use crate::{
     error::{Fault, backend},
     options::PostgresOptions,
     pool::{Pool, with_connection},
-    read, schema,
+    read::{self, Shared},
+    schema,
     schema::SchemaName,
     seal::Sealer,
 };
@@ -33,6 +34,14 @@ pub struct PostgresStore {
     log: LogId,
     sealer: Sealer,
     groups: Groups,
+    pub(crate) by_id: ById,
+}
+
+/// Reads by id.
+pub(crate) struct ById {
+    pub(crate) apps: Shared<App>,
+    pub(crate) versions: Shared<Version>,
+    pub(crate) deployments: Shared<Deployment>,
 }
 
 impl PostgresStore {
@@ -63,7 +72,12 @@ impl PostgresStore {
         drop(connection);
         let sealer = Sealer::start(pool.clone());
         let groups = Groups::start(pool.clone(), sealer.publish().clone());
-        Ok(Self { pool, schema, log, sealer, groups })
+        let by_id = ById {
+            apps: Shared::start(pool.clone()),
+            versions: Shared::start(pool.clone()),
+            deployments: Shared::start(pool.clone()),
+        };
+        Ok(Self { pool, schema, log, sealer, groups, by_id })
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.

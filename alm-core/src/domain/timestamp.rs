@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Rejected;
 
@@ -68,21 +68,36 @@ impl Timestamp {
     }
 }
 
+/// How long a time is when it is written.
+const WRITTEN: usize = "2026-11-22T16:52:00.000000Z".len();
+
+impl Timestamp {
+    /// It as text. By hand, because lists of anything are full of times, and formatting them was a good part of their cost.
+    fn write(self, text: &mut [u8; WRITTEN]) -> Option<&str> {
+        let time = OffsetDateTime::from_unix_timestamp(self.seconds()).ok()?;
+        *text = *b"0000-00-00T00:00:00.000000Z";
+        digits(&mut text[0..4], time.year().unsigned_abs());
+        digits(&mut text[5..7], u8::from(time.month()).into());
+        digits(&mut text[8..10], time.day().into());
+        digits(&mut text[11..13], time.hour().into());
+        digits(&mut text[14..16], time.minute().into());
+        digits(&mut text[17..19], time.second().into());
+        digits(&mut text[20..26], u32::try_from(self.0.rem_euclid(1_000_000)).ok()?);
+        str::from_utf8(text).ok()
+    }
+}
+
+/// Writes a number from the right.
+fn digits(places: &mut [u8], mut number: u32) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1000;
-        let t = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?.to_offset(UtcOffset::UTC);
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second(),
-            t.microsecond()
-        )
+        f.write_str(self.write(&mut [0; WRITTEN]).ok_or(fmt::Error)?)
     }
 }
 
@@ -94,7 +109,8 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; WRITTEN];
+        serializer.serialize_str(self.write(&mut text).ok_or_else(|| S::Error::custom("the time can't be written"))?)
     }
 }
 
@@ -117,6 +133,9 @@ mod tests {
         let parsed = Timestamp::parse("2026-11-22T17:52:00.1234567+01:00").unwrap();
         assert_eq!(parsed.to_string(), "2026-11-22T16:52:00.123456Z");
         assert_eq!(Timestamp::MIN.to_string(), "0000-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(Timestamp::from_micros(-1).unwrap().to_string(), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(serde_json::to_value(parsed).unwrap(), "2026-11-22T16:52:00.123456Z");
     }
 
     #[test]

@@ -9,16 +9,8 @@ use sqlx::{PgConnection, QueryBuilder};
 use crate::{
     error::Fault,
     label::{AMONG_LABELED, Wanted},
-    row::{all, app_columns, at_most, one},
+    row::{all, app_columns, at_most},
 };
-
-pub(super) async fn get(connection: &mut PgConnection, id: AppId) -> Result<Option<App>, Fault> {
-    let row = sqlx::query(concat!("SELECT ", app_columns!(), " FROM apps WHERE id = $1"))
-        .bind(id.get())
-        .fetch_optional(connection)
-        .await?;
-    Ok(one(row.as_ref())?)
-}
 
 pub(super) async fn list(
     connection: &mut PgConnection,

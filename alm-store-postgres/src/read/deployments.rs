@@ -8,16 +8,8 @@ use sqlx::{PgConnection, QueryBuilder};
 
 use crate::{
     error::Fault,
-    row::{Deployed, all, at_most, deployment_columns, one, version_columns},
+    row::{Deployed, all, at_most, deployment_columns, version_columns},
 };
-
-pub(super) async fn get(connection: &mut PgConnection, id: DeploymentId) -> Result<Option<Deployment>, Fault> {
-    let row = sqlx::query(concat!("SELECT ", deployment_columns!(), " FROM deployments WHERE id = $1"))
-        .bind(id.get())
-        .fetch_optional(connection)
-        .await?;
-    Ok(one(row.as_ref())?)
-}
 
 pub(super) async fn list(
     connection: &mut PgConnection,

@@ -5,6 +5,7 @@ mod audit;
 mod consumers;
 mod deployments;
 mod log;
+mod shared;
 mod users;
 mod versions;
 
@@ -21,11 +22,12 @@ use async_trait::async_trait;
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
 pub(crate) use log::{events, head};
+pub(crate) use shared::Shared;
 
 #[async_trait]
 impl Reader for PostgresStore {
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
-        with_connection!(&self.pool, "read an app", connection => apps::get(&mut connection, id))
+        self.by_id.apps.get(id.get()).await
     }
 
     async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
@@ -33,7 +35,7 @@ impl Reader for PostgresStore {
     }
 
     async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
-        with_connection!(&self.pool, "read a version", connection => versions::get(&mut connection, id))
+        self.by_id.versions.get(id.get()).await
     }
 
     async fn versions(
@@ -48,7 +50,7 @@ impl Reader for PostgresStore {
     }
 
     async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
-        with_connection!(&self.pool, "read a deployment", connection => deployments::get(&mut connection, id))
+        self.by_id.deployments.get(id.get()).await
     }
 
     async fn deployments(

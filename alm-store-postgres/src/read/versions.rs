@@ -9,16 +9,8 @@ use sqlx::{PgConnection, QueryBuilder};
 use crate::{
     error::Fault,
     label::{AMONG_LABELED, Wanted},
-    row::{all, at_most, one, version_columns},
+    row::{all, at_most, version_columns},
 };
-
-pub(super) async fn get(connection: &mut PgConnection, id: VersionId) -> Result<Option<Version>, Fault> {
-    let row = sqlx::query(concat!("SELECT ", version_columns!(), " FROM versions WHERE id = $1"))
-        .bind(id.get())
-        .fetch_optional(connection)
-        .await?;
-    Ok(one(row.as_ref())?)
-}
 
 pub(super) async fn list(
     connection: &mut PgConnection,
