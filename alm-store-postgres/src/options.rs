@@ -10,6 +10,13 @@ use crate::{error, pool::Pool, schema::SchemaName};
 /// So much longer than a statement may take its answer may be on its way.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Each statement has an index that it is made for, and the plan that uses it is the best one for all values and all sizes of a
+/// table. The server would find others: it plans a page anew each time, because it does not know how long a page is, which costs
+/// as much as reading it; it keeps the plan that was good for an empty table while the table grows; and it compiles what looks
+/// expensive.
+const PLANNING: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+
 /// Which database and schema, and how much of it may be used.
 ///
 /// ```
@@ -123,6 +130,7 @@ impl PostgresOptions {
             .options([("search_path", self.schema.search_path())])
             // What the store does is right in this one, and would only fail more often in a stricter one.
             .options([("default_transaction_isolation", "read committed")])
+            .options(PLANNING)
     }
 
     /// No connection is made until one is needed.
