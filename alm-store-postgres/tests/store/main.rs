@@ -11,4 +11,3 @@ mod model;
 mod network;
 mod outages;
 mod place;
-mod server;

@@ -1,4 +1,4 @@
-//! A process that ends with the test.
+//! The example server as a process that ends with the test.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Client, LONG};
+use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
 const SETTINGS: [&str; 24] = [
@@ -42,26 +42,30 @@ const SETTINGS: [&str; 24] = [
 ];
 
 /// A running example server. It is killed when it is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     /// What it has logged so far, as far as a test has waited for it.
-    pub(crate) log: Vec<Value>,
+    pub log: Vec<Value>,
 }
 
 /// What a process left.
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<String>,
-    pub(crate) stderr: Vec<String>,
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Each line that it has written to its standard output.
+    pub stdout: Vec<String>,
+    /// Each line on the standard error that no one has read before.
+    pub stderr: Vec<String>,
 }
 
 impl Process {
-    pub(crate) fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+    /// The server with these arguments, and of all settings only these.
+    pub fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         // Cargo puts the examples beside the folder of the test binaries.
         let test = env::current_exe().unwrap();
-        let server = test.ancestors().nth(2).unwrap().join("examples/server");
+        let server = test.ancestors().nth(2).expect("a folder of the profile").join("examples/server");
         assert!(server.is_file(), "{} is missing: cargo build --example server", server.display());
         let mut command = Command::new(server);
         command.args(arguments);
@@ -78,14 +82,14 @@ impl Process {
     }
 
     /// A server on a port of its own, once it listens.
-    pub(crate) fn serve(settings: &[(&str, &str)]) -> Self {
+    pub fn serve(settings: &[(&str, &str)]) -> Self {
         let mut server = Self::spawn(&[], &[&[("PORT", "0")], settings].concat());
         server.logged("listening");
         server
     }
 
     /// Waits until the server has logged `message`; the whole line.
-    pub(crate) fn logged(&mut self, message: &str) -> Value {
+    pub fn logged(&mut self, message: &str) -> Value {
         let deadline = Instant::now() + LONG;
         loop {
             if let Some(line) = self.log.iter().find(|line| line["message"] == message) {
@@ -99,29 +103,25 @@ impl Process {
         }
     }
 
-    /// A client of the server at the address that it logged with `message`.
-    pub(crate) fn client_of(&mut self, message: &str) -> Client {
-        let address = self.logged(message)["address"].as_str().expect("an address").to_owned();
-        Client::new(format!("http://{address}"))
-    }
-
-    pub(crate) fn client(&mut self) -> Client {
-        self.client_of("listening")
+    /// The address that it logged with `message`.
+    pub fn address_of(&mut self, message: &str) -> String {
+        self.logged(message)["address"].as_str().expect("an address").to_owned()
     }
 
     /// The first line on the standard error.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         self.stderr.recv_timeout(LONG).expect("it says something")
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
         // The shell has `kill` built in, which not every machine has as a program.
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits until the process ends by itself.
-    pub(crate) fn ended(mut self) -> Ended {
+    pub fn ended(mut self) -> Ended {
         let deadline = Instant::now() + LONG;
         // The pipes close when it ends.
         let rest = |lines: &Receiver<String>| {
@@ -142,7 +142,7 @@ impl Process {
 }
 
 /// Runs the example until it ends by itself.
-pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+pub fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
     Process::spawn(arguments, settings).ended()
 }
 
