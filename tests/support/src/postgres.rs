@@ -171,6 +171,7 @@ fn attend(mut child: Child, ready: &Sender<Result<(), String>>, ended: &Receiver
 
 /// Kills the server with all its processes: they would notice the end of the first, and might do something before they end, too.
 fn kill(child: &mut Child) {
+    assert_eq!(child.try_wait().unwrap(), None, "the server has ended by itself");
     let id = child.id();
     // From here on it starts no other.
     run(Command::new("kill").arg("-STOP").arg(id.to_string()));

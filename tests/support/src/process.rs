@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 25] = [
     "PORT",
     "BIND",
     "SERVICES",
@@ -39,6 +39,7 @@ const SETTINGS: [&str; 24] = [
     "AUDIT_URL",
     "LOG",
     "RUST_LOG",
+    "ALM_FAILPOINT",
 ];
 
 /// A running example server. It is killed when it is dropped.
@@ -74,7 +75,13 @@ impl Process {
         }
         // Unless a test says otherwise nothing is left behind.
         command.env("DB_URL", "memory:");
-        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(settings.iter().copied());
+        Self::of(command)
+    }
+
+    /// Another program that says what the server says.
+    pub fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
@@ -90,17 +97,27 @@ impl Process {
 
     /// Waits until the server has logged `message`; the whole line.
     pub fn logged(&mut self, message: &str) -> Value {
+        self.logs(message).unwrap_or_else(|| {
+            panic!("{message:?} is not logged: {:?} {:?}", self.log, self.stderr.try_iter().collect::<Vec<_>>())
+        })
+    }
+
+    /// Waits until the server has logged `message`, or has ended without.
+    pub fn logs(&mut self, message: &str) -> Option<Value> {
         let deadline = Instant::now() + LONG;
         loop {
             if let Some(line) = self.log.iter().find(|line| line["message"] == message) {
-                return line.clone();
+                return Some(line.clone());
             }
             let patience = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.stdout.recv_timeout(patience) else {
-                panic!("{message:?} is not logged: {:?} {:?}", self.log, self.stderr.try_iter().collect::<Vec<_>>());
-            };
+            let line = self.stdout.recv_timeout(patience).ok()?;
             self.log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is not JSON")));
         }
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// The address that it logged with `message`.
