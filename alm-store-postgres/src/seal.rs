@@ -83,6 +83,9 @@ async fn work(pool: Pool, wake: Arc<Notify>, publish: watch::Sender<Position>) {
         match sealed {
             Ok((Some(head), more)) => {
                 let head = Position::new(head.unsigned_abs());
+                if *publish.borrow() != head {
+                    tracing::trace!(name: "sealed", %head, "events have their positions");
+                }
                 publish.send_if_modified(|seen| std::mem::replace(seen, head) != head);
                 if more != Some(true) {
                     // One receiver is the store's own; the others wait.

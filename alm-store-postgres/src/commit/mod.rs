@@ -32,6 +32,7 @@ async fn apply(connection: &mut PgConnection, changeset: &Changeset) -> Result<R
     }
     if let Some(checkpoint) = changeset.checkpoint() {
         consumers::advance(connection, checkpoint).await?;
+        tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
     }
     make(connection, changeset.writes(), changeset.at()).await?;
     // The order of the log is taken when all row locks are held: of two commits that change the same row, the second takes its
