@@ -6,6 +6,8 @@
 use std::{
     env, process,
     sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
 };
 
 use tracing::{Event, Metadata, Subscriber};
@@ -18,6 +20,9 @@ use tracing_subscriber::{
 
 /// `NAME:TIMES`: the process ends when it comes to the point of that name for the so-manieth time.
 const SETTING: &str = "ALM_FAILPOINT";
+
+/// How long the thread that has come to the point stands there until the process ends.
+const MOMENT: Duration = Duration::from_millis(20);
 
 struct Failpoint {
     name: &'static str,
@@ -43,6 +48,8 @@ where
 impl<S: Subscriber> Layer<S> for Failpoint {
     fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // The other threads go on: whatever they tell before its time is told.
+            thread::sleep(MOMENT);
             eprintln!("{SETTING}: ended at {}", self.name);
             process::abort();
         }

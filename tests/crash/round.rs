@@ -1,6 +1,7 @@
 //! A round: load, faults, and what is found when they are over.
 
 use std::{
+    fmt,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -62,13 +63,25 @@ pub(crate) struct Report {
     pub(crate) violations: Vec<Violation>,
 }
 
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { faults, asked, done, unanswered, audited, violations } = self;
+        write!(
+            f,
+            "{faults} faults, {asked} asked, {done} done, {unanswered} unanswered, {audited} audited, {} violations",
+            violations.len()
+        )
+    }
+}
+
 /// Runs a round on a runtime of its own; all that was promised must hold.
 #[track_caller]
 pub(crate) fn hold(round: &Round, seed: u64) {
     println!("{} --seed {seed}", round.name);
     let report = run(round, seed).unwrap_or_else(|no_fault| panic!("seed {seed}: {no_fault}"));
-    println!("{report:?}");
-    assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
+    println!("{report}");
+    report.violations.iter().for_each(|violation| println!("{violation}"));
+    assert!(report.violations.is_empty(), "seed {seed}: {report}");
 }
 
 /// Runs a round on a runtime of its own.
