@@ -111,6 +111,7 @@ async fn try_migrate(connection: &mut PgConnection, schema: &SchemaName) -> Resu
             .execute(&mut *transaction)
             .await?;
     }
+    tracing::trace!(name: "migration_begun", "the migrations are to be committed");
     transaction.commit().await?;
     Ok(true)
 }

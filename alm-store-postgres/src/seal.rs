@@ -65,6 +65,9 @@ impl Publish {
 }
 
 fn raise(head: &watch::Sender<Position>, reached: Position) {
+    if reached > *head.borrow() {
+        tracing::trace!(name: "sealed", head = %reached, "events have their positions");
+    }
     head.send_if_modified(|known| {
         let higher = reached > *known;
         *known = reached.max(*known);

@@ -41,6 +41,7 @@ pub(crate) async fn write_ahead(connection: &mut SqliteConnection, patience: Dur
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fault("migrate", error))?;
     run(&mut transaction).await?;
+    tracing::trace!(name: "migration_begun", "the migrations are to be committed");
     transaction.commit().await.map_err(|error| fault("migrate", error))
 }
 

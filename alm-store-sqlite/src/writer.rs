@@ -123,10 +123,12 @@ impl Writer {
             }
             next = group.next(&mut self.jobs);
         }
+        tracing::trace!(name: "commit_begun", "a transaction is to be committed");
         if let Err(error) = sqlx::query("COMMIT").execute(&mut connection).await {
             // What the disk has of it may be found whole when the file is opened again.
             return group.fail(Outcome::Unknown, error);
         }
+        tracing::trace!(name: "commit_done", "a transaction is committed");
         self.connection = Some(connection);
         self.transactions.fetch_add(1, Ordering::Relaxed);
         if let Some(head) = group.head {

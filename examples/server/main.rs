@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example server -- --help` lists the settings.
 
+#[cfg(feature = "failpoints")]
+mod failpoint;
 mod run;
 mod settings;
 mod storage;

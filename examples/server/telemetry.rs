@@ -4,17 +4,21 @@ use std::{error::Error, io::IsTerminal, sync::Arc};
 
 use alm_http::MetricsRenderer;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Logs to the standard output: for people on a terminal, else one JSON object a line.
 pub(crate) fn log(filter: &str) -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("LOG: {error}"))?;
-    let log = fmt().with_env_filter(filter).with_target(false);
-    if std::io::stdout().is_terminal() {
-        log.init();
+    let log = fmt::layer().with_target(false);
+    let log = if std::io::stdout().is_terminal() {
+        log.boxed()
     } else {
-        log.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
-    }
+        log.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    };
+    let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
+    #[cfg(feature = "failpoints")]
+    let subscriber = subscriber.with(crate::failpoint::armed()?);
+    subscriber.init();
     Ok(())
 }
 

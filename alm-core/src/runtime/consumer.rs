@@ -151,8 +151,12 @@ impl Consumer {
         }
         let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(position, |last| last.position);
         let changeset = self.changeset(effects, position, to);
+        tracing::trace!(name: "consumer_decided", consumer = %self.name, "effects are to be committed");
         match self.store().commit(changeset).await {
-            Ok(_) => Ok(count),
+            Ok(_) => {
+                tracing::trace!(name: "consumer_done", consumer = %self.name, "effects are committed");
+                Ok(count)
+            }
             Err(error) => Err(match error {
                 StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Backend(_) => Stop::LookAgain(error),
                 StoreError::AlreadyExists(_)

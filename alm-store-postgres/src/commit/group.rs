@@ -171,7 +171,9 @@ async fn try_together(
     let mut transaction = pool.answer(1, connection.begin_with(BEGIN)).await?;
     match pool.answer(STATEMENTS, apply_together(&mut transaction, &changesets)).await {
         Ok(head) => {
+            tracing::trace!(name: "commit_begun", "a transaction is to be committed");
             pool.answer(1, transaction.commit()).await?;
+            tracing::trace!(name: "commit_done", "a transaction is committed");
             Ok(head)
         }
         Err(fault) => {

@@ -53,6 +53,7 @@ async fn apply(
     check(connection, changeset.guards()).await?;
     if let Some(checkpoint) = changeset.checkpoint() {
         consumers::advance(connection, checkpoint).await?;
+        tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
     }
     make(connection, &decided(changeset).collect::<Vec<_>>(), in_one_changeset).await?;
     // The order of the log is taken when all row locks are held: of two commits that change the same row, the second takes its

@@ -71,9 +71,13 @@ async fn once(
     let mut transaction = pool.answer(1, connection.begin()).await.map_err(not_committed)?;
     let fault = match pool.answer(statements(changeset), apply(&mut transaction, changeset, Sealing::Now)).await {
         Ok(head) => {
+            tracing::trace!(name: "commit_begun", "a transaction is to be committed");
             // From here on only the database knows.
             return match pool.answer(1, transaction.commit()).await {
-                Ok(()) => Ok((receipt_of(changeset), head)),
+                Ok(()) => {
+                    tracing::trace!(name: "commit_done", "a transaction is committed");
+                    Ok((receipt_of(changeset), head))
+                }
                 Err(error) if is_serialization_failure(&error) => Err(Failure::Passing(error)),
                 Err(error) => Err(Failure::Broken(backend(OPERATION, error, Outcome::Unknown))),
             };

@@ -12,4 +12,3 @@ mod model;
 mod network;
 mod outages;
 mod place;
-mod server;

@@ -12,12 +12,10 @@ use alm_store_postgres::{
     PostgresOptions, PostgresStore,
     sqlx::{self, PgPool},
 };
+use alm_test_support::postgres::{Durability, Server};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::{
-    place::Place,
-    server::{Durability, Server},
-};
+use crate::place::Place;
 
 /// What was committed, and what came of it.
 type Told = Vec<(Changeset, Result<Receipt, StoreError>)>;
@@ -224,7 +222,7 @@ async fn a_store_without_a_free_connection_is_overloaded() {
 async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
     // given a server that keeps what it commits
     let mut server = tokio::task::spawn_blocking(|| Server::start(Durability::Crash)).await.unwrap();
-    let options = PostgresOptions::new(server.options()).acquire_timeout(Duration::from_millis(300));
+    let options = PostgresOptions::parse(&server.url()).unwrap().acquire_timeout(Duration::from_millis(300));
     PostgresStore::migrate(&options).await.unwrap();
     let store = Arc::new(PostgresStore::connect(&options).await.unwrap());
     let mut told = Told::new();

@@ -17,7 +17,7 @@ use alm_store_postgres::{
     },
 };
 
-use crate::server::Server;
+use alm_test_support::postgres::Server;
 
 /// The name of a schema that no one else uses; it goes with this or with the server.
 pub(crate) struct Place {
@@ -35,7 +35,7 @@ impl Place {
             return Self { server: PgConnectOptions::from_str(&url).unwrap(), schema, own: None };
         }
         let own = tokio::task::spawn_blocking(Server::shared).await.unwrap();
-        Self { server: own.options(), schema, own: Some(own) }
+        Self { server: PgConnectOptions::from_str(&own.url()).unwrap(), schema, own: Some(own) }
     }
 
     /// One with a store in it.

@@ -39,6 +39,7 @@ pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changes
     }
     if let Some(checkpoint) = changeset.checkpoint() {
         checkpoints::advance(connection, checkpoint).await?;
+        tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
     }
     for entry in changeset.writes() {
         write(connection, entry, changeset.at()).await?;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::Process;
+use super::{Clients as _, Process};
 use crate::support::{Given, PASSWORD, SECRET};
 
 #[tokio::test]

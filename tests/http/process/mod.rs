@@ -1,10 +1,27 @@
 //! The example server as a process of its own: what it reads, says and leaves.
 
-mod child;
 mod logs;
 mod serving;
 mod settings;
 mod stopping;
 mod storage;
 
-use child::{Process, run};
+use alm_test_support::process::{Process, run};
+
+use crate::support::Client;
+
+/// Clients of a server in a process of its own.
+trait Clients {
+    /// A client of the server at the address that it logged with `message`.
+    fn client_of(&mut self, message: &str) -> Client;
+
+    fn client(&mut self) -> Client {
+        self.client_of("listening")
+    }
+}
+
+impl Clients for Process {
+    fn client_of(&mut self, message: &str) -> Client {
+        Client::new(format!("http://{}", self.address_of(message)))
+    }
+}

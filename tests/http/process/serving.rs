@@ -2,7 +2,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::{Process, run};
+use super::{Clients as _, Process, run};
 use crate::support::{Client, Given, PASSWORD, SECRET, each, eventually};
 
 async fn logged_in(client: &Client, password: &str) -> Client {

@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Process;
+use super::{Clients as _, Process};
 use crate::support::{LONG, SECRET, eventually, token};
 
 /// Reads until `end` has come.

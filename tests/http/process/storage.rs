@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use super::{Process, run};
+use super::{Clients as _, Process, run};
 use crate::support::{Given, PASSWORD, SECRET};
 
 /// A database in a folder that goes with the test.

@@ -11,6 +11,8 @@ mod stream;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use alm_test_support::LONG;
+
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, Client};
 pub(crate) use document::{Document, Operation};
@@ -18,9 +20,6 @@ pub(crate) use given::{Given, PASSWORD, pairs};
 pub(crate) use server::{SECRET, Server, Setup, jwt, token};
 pub(crate) use store::{Fate, INTERNALS, a_faulty_store};
 pub(crate) use stream::Stream;
-
-/// Longer than anything here should take.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// Looks again and again until there is something to see.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

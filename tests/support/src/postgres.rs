@@ -13,7 +13,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use alm_store_postgres::sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
 /// Any: there is no network, only a socket in the server's folder.
@@ -29,14 +28,15 @@ const ALIVE: &str = "alive";
 
 /// Whether what is committed must survive a crash.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
+pub enum Durability {
+    /// It must.
     Crash,
-    /// It is quicker.
+    /// It need not, which is quicker.
     None,
 }
 
 /// A server on a socket in a folder, ended and deleted when this is dropped.
-pub(crate) struct Server {
+pub struct Server {
     process: Option<Process>,
     folder: TempDir,
     durability: Durability,
@@ -46,7 +46,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// The one that the tests of this process share. The last to drop it ends it.
-    pub(crate) fn shared() -> Arc<Self> {
+    pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
@@ -57,7 +57,7 @@ impl Server {
     }
 
     /// One that is not shared.
-    pub(crate) fn start(durability: Durability) -> Self {
+    pub fn start(durability: Durability) -> Self {
         // In the system's folder, because the path of a socket may have no more than a hundred bytes.
         let lock = lock();
         sweep();
@@ -73,18 +73,26 @@ impl Server {
         server
     }
 
-    pub(crate) fn options(&self) -> PgConnectOptions {
-        PgConnectOptions::new().socket(self.folder.path()).port(PORT).username("alm").database(DATABASE)
+    /// How it is reached.
+    pub fn url(&self) -> String {
+        format!("postgres://alm@localhost:{PORT}/{DATABASE}?host={}", self.folder.path().display())
     }
 
-    /// Ends it as a power cut would: without a word to anyone. It is started again with [`begin`](Self::begin).
-    pub(crate) fn crash(&mut self) {
+    /// Where its socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(format!(".s.PGSQL.{PORT}"))
+    }
+
+    /// Ends it, all of its processes, as a power cut would: without a word to anyone. It is started again with
+    /// [`begin`](Self::begin).
+    pub fn crash(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.end(End::Kill);
         }
     }
 
-    pub(crate) fn begin(&mut self) {
+    /// Starts it on the data that it left.
+    pub fn begin(&mut self) {
         let folder = self.folder.path().to_owned();
         let fsync = if self.durability == Durability::Crash { "fsync=on" } else { "fsync=off" };
         let arguments = [
@@ -155,10 +163,24 @@ fn attend(mut child: Child, ready: &Sender<Result<(), String>>, ended: &Receiver
     let rest = thread::spawn(move || log.count());
     match ended.recv() {
         Ok(End::Quit) => run(Command::new("kill").arg("-QUIT").arg(child.id().to_string())),
-        Ok(End::Kill) | Err(_) => child.kill().unwrap(),
+        Ok(End::Kill) | Err(_) => kill(&mut child),
     }
     child.wait().unwrap();
     rest.join().unwrap();
+}
+
+/// Kills the server with all its processes: they would notice the end of the first, and might do something before they end, too.
+fn kill(child: &mut Child) {
+    assert_eq!(child.try_wait().unwrap(), None, "the server has ended by itself");
+    let id = child.id();
+    // From here on it starts no other.
+    run(Command::new("kill").arg("-STOP").arg(id.to_string()));
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    child.kill().unwrap();
+    for process in children.split_whitespace() {
+        // It may have ended already.
+        let _ = Command::new("kill").args(["-KILL", process]).stderr(Stdio::null()).status();
+    }
 }
 
 impl Drop for Process {
@@ -167,9 +189,19 @@ impl Drop for Process {
     }
 }
 
+/// The folder in the target folder that is meant for what tests keep.
+fn cache() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    // A test is in the folder `deps` of its profile.
+    let target = test.ancestors().nth(3).expect("a target folder");
+    let cache = target.join("tmp");
+    fs::create_dir_all(&cache).unwrap();
+    cache
+}
+
 /// Of several tests one at a time is here.
 fn lock() -> File {
-    let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-cluster.lock")).unwrap();
+    let lock = File::create(cache().join("postgres-cluster.lock")).unwrap();
     lock.lock().unwrap();
     lock
 }
@@ -188,7 +220,7 @@ fn sweep() {
 
 /// The folder of a cluster that no server has used, made by the first test that ever needs it.
 fn template() -> PathBuf {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let cache = cache();
     let template = cache.join("postgres-cluster");
     if !template.exists() {
         // Where the user who makes it can get at it.

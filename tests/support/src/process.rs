@@ -1,4 +1,4 @@
-//! A process that ends with the test.
+//! The example server as a process that ends with the test.
 
 use std::{
     env,
@@ -11,10 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Client, LONG};
+use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 25] = [
     "PORT",
     "BIND",
     "SERVICES",
@@ -39,29 +39,34 @@ const SETTINGS: [&str; 24] = [
     "AUDIT_URL",
     "LOG",
     "RUST_LOG",
+    "ALM_FAILPOINT",
 ];
 
 /// A running example server. It is killed when it is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
     /// What it has logged so far, as far as a test has waited for it.
-    pub(crate) log: Vec<Value>,
+    pub log: Vec<Value>,
 }
 
 /// What a process left.
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<String>,
-    pub(crate) stderr: Vec<String>,
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Each line that it has written to its standard output.
+    pub stdout: Vec<String>,
+    /// Each line on the standard error that no one has read before.
+    pub stderr: Vec<String>,
 }
 
 impl Process {
-    pub(crate) fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+    /// The server with these arguments, and of all settings only these.
+    pub fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         // Cargo puts the examples beside the folder of the test binaries.
         let test = env::current_exe().unwrap();
-        let server = test.ancestors().nth(2).unwrap().join("examples/server");
+        let server = test.ancestors().nth(2).expect("a folder of the profile").join("examples/server");
         assert!(server.is_file(), "{} is missing: cargo build --example server", server.display());
         let mut command = Command::new(server);
         command.args(arguments);
@@ -70,7 +75,13 @@ impl Process {
         }
         // Unless a test says otherwise nothing is left behind.
         command.env("DB_URL", "memory:");
-        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(settings.iter().copied());
+        Self::of(command)
+    }
+
+    /// Another program that says what the server says.
+    pub fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
@@ -78,50 +89,59 @@ impl Process {
     }
 
     /// A server on a port of its own, once it listens.
-    pub(crate) fn serve(settings: &[(&str, &str)]) -> Self {
+    pub fn serve(settings: &[(&str, &str)]) -> Self {
         let mut server = Self::spawn(&[], &[&[("PORT", "0")], settings].concat());
         server.logged("listening");
         server
     }
 
     /// Waits until the server has logged `message`; the whole line.
-    pub(crate) fn logged(&mut self, message: &str) -> Value {
+    pub fn logged(&mut self, message: &str) -> Value {
+        self.logs(message).unwrap_or_else(|| {
+            panic!("{message:?} is not logged: {:?} {:?}", self.log, self.stderr.try_iter().collect::<Vec<_>>())
+        })
+    }
+
+    /// Waits until the server has logged `message`, or has ended without.
+    pub fn logs(&mut self, message: &str) -> Option<Value> {
         let deadline = Instant::now() + LONG;
         loop {
             if let Some(line) = self.log.iter().find(|line| line["message"] == message) {
-                return line.clone();
+                return Some(line.clone());
             }
             let patience = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.stdout.recv_timeout(patience) else {
-                panic!("{message:?} is not logged: {:?} {:?}", self.log, self.stderr.try_iter().collect::<Vec<_>>());
-            };
-            self.log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is not JSON")));
+            let line = self.stdout.recv_timeout(patience).ok()?;
+            // A test that is a server says something else, too.
+            if line.starts_with('{') {
+                self.log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is not JSON")));
+            }
         }
     }
 
-    /// A client of the server at the address that it logged with `message`.
-    pub(crate) fn client_of(&mut self, message: &str) -> Client {
-        let address = self.logged(message)["address"].as_str().expect("an address").to_owned();
-        Client::new(format!("http://{address}"))
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
-    pub(crate) fn client(&mut self) -> Client {
-        self.client_of("listening")
+    /// The address that it logged with `message`.
+    pub fn address_of(&mut self, message: &str) -> String {
+        self.logged(message)["address"].as_str().expect("an address").to_owned()
     }
 
     /// The first line on the standard error.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         self.stderr.recv_timeout(LONG).expect("it says something")
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
         // The shell has `kill` built in, which not every machine has as a program.
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits until the process ends by itself.
-    pub(crate) fn ended(mut self) -> Ended {
+    pub fn ended(mut self) -> Ended {
         let deadline = Instant::now() + LONG;
         // The pipes close when it ends.
         let rest = |lines: &Receiver<String>| {
@@ -142,7 +162,7 @@ impl Process {
 }
 
 /// Runs the example until it ends by itself.
-pub(crate) fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+pub fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
     Process::spawn(arguments, settings).ended()
 }
 

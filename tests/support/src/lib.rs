@@ -1,0 +1,14 @@
+//! What tests of several packages share: throwaway servers, faults, and the check of what survived them.
+//!
+//! Whatever goes wrong in here fails the test by a panic.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+pub mod journal;
+pub mod postgres;
+pub mod process;
+
+use std::time::Duration;
+
+/// Longer than anything in a test should take.
+pub const LONG: Duration = Duration::from_secs(20);
