@@ -125,8 +125,12 @@ fn explained(error: &dyn Error) -> String {
     let mut text = format!("DB_URL: {error}");
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        // Some errors repeat what theirs says.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         source = error.source();
     }
     text

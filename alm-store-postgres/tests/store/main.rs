@@ -11,3 +11,4 @@ mod model;
 mod network;
 mod outages;
 mod place;
+mod tls;
