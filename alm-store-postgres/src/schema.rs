@@ -81,8 +81,10 @@ pub(crate) async fn migrate(options: &PostgresOptions) -> Result<(), StoreError>
 async fn try_migrate(connection: &mut PgConnection, schema: &SchemaName) -> Result<bool, StoreError> {
     let failed = |error| unchanged(error, "looking for what there is", schema);
     // Asked without the lock and without any right to change something, because it is so at nearly every start.
-    if version(connection).await.map_err(failed)?.is_some_and(|version| version >= NEWEST) {
-        return Ok(true);
+    match version(connection).await.map_err(failed)? {
+        Some(NEWEST) => return Ok(true),
+        Some(newer) if newer > NEWEST => return Err(of_another_version(MIGRATE, schema, Some(newer))),
+        _ => {}
     }
     let mut transaction = connection.begin().await.map_err(failed)?;
     // Not a blocking wait: it would hold a snapshot, for which a CREATE INDEX CONCURRENTLY of another session had to wait.
@@ -155,21 +157,28 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<LogId, StoreError>
     let fault = |error| backend(OPERATION, error, Outcome::NotApplied);
     let schema = options.schema_name();
     let mut connection = connect(&options.connection(), &schema.search_path(), options.patience(), OPERATION).await?;
-    let advice = match version(&mut connection).await.map_err(fault)? {
+    match version(&mut connection).await.map_err(fault)? {
         Some(NEWEST) => {
             let id = sqlx::query_scalar("SELECT id FROM log").fetch_one(&mut connection).await.map_err(fault)?;
             let _ = connection.close().await;
-            return Ok(LogId::new(id));
+            Ok(LogId::new(id))
         }
+        other => Err(of_another_version(OPERATION, schema, other)),
+    }
+}
+
+/// Says that the schema is not what this program needs, and what to do.
+fn of_another_version(operation: &'static str, schema: &SchemaName, version: Option<i32>) -> StoreError {
+    let advice = match version {
         None => format!("there is no store in the schema {schema}: run PostgresStore::migrate first"),
-        Some(older) if older < NEWEST => format!(
-            "the schema {schema} is at version {older} and this program needs {NEWEST}: run PostgresStore::migrate first"
-        ),
-        Some(newer) => format!(
+        Some(newer) if newer > NEWEST => format!(
             "the schema {schema} is at version {newer} and this program knows {NEWEST} at most: run a newer program"
         ),
+        Some(older) => format!(
+            "the schema {schema} is at version {older} and this program needs {NEWEST}: run PostgresStore::migrate first"
+        ),
     };
-    Err(error::corrupt(OPERATION, advice))
+    error::corrupt(operation, advice)
 }
 
 #[cfg(test)]

@@ -61,14 +61,15 @@ impl Authority {
     }
 }
 
-/// The settings of a server that takes TCP at `address` in TLS alone, with that certificate; from the user `certified` it asks
-/// for one that `authority` has made. The files go to its `folder`.
+/// The settings of a server that takes TCP at `address` in TLS alone, with a certificate for `name`. It trusts the user
+/// `alm`, asks `certified` for a certificate that `authority` has made, and others for a password. The files go to its `folder`.
 pub fn tls_settings(folder: &Path, address: &str, authority: &Authority, name: &str) -> Vec<String> {
     let (certificate, key) = authority.certify("server", "a server", name);
     for (from, to) in [(certificate, "server.pem"), (key, "server.key"), (authority.ca(), "ca.pem")] {
         fs::copy(from, folder.join(to)).unwrap();
     }
-    let rules = "local all all trust\nhostssl all certified all cert\nhostssl all all all trust\n";
+    let rules = "local all all trust\nhostssl all certified all cert\nhostssl all alm all trust\n\
+                 hostssl all all all scram-sha-256\n";
     fs::write(folder.join("hba.conf"), rules).unwrap();
     let file = |name: &str| folder.join(name).display().to_string();
     vec![

@@ -288,8 +288,8 @@ pub(crate) fn run(command: &mut Command) {
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Debian keeps the servers of several versions side by side, and none of them in the PATH.
-fn binary(name: &str) -> PathBuf {
+/// A program of `PostgreSQL`. Debian keeps those of several versions side by side, and none of them in the PATH.
+pub fn binary(name: &str) -> PathBuf {
     let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
         .map(|found| found.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
         .unwrap_or_default();
