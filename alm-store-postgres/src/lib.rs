@@ -25,26 +25,16 @@
 //! Events get their positions in the log right after the commit, from whichever handle is first; see
 //! [`EventLog`](alm_core::ports::EventLog) for what is promised of them.
 //!
-//! # The role to work under
-//! Let the owner of the schema migrate, and a role that owns nothing do the work. With these grants it can add to the audit log
-//! and read it, and not change it; to everyone else, the owner included, triggers refuse that. Make them again after a migration
-//! that brings tables:
+//! # To operate it
+//! The guide `docs/postgresql.md` in the repository has the SQL for a role that can do the store's work
+//! and can't change the audit log, and tells of TLS, pools, poolers, backups and upgrades.
 //!
-//! ```sql
-//! GRANT USAGE ON SCHEMA alm TO alm_service;
-//! GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA alm TO alm_service;
-//! GRANT USAGE ON ALL SEQUENCES IN SCHEMA alm TO alm_service;
-//! REVOKE UPDATE, DELETE ON alm.audit_entries FROM alm_service;
-//! REVOKE INSERT, UPDATE, DELETE ON alm.alm_migrations FROM alm_service;
-//! REVOKE INSERT, DELETE ON alm.audit_head, alm.log, alm.sequences FROM alm_service;
-//! ```
-//!
-//! # TLS
-//! It comes from `sqlx`, which this crate [re-exports](sqlx) without it. A host that needs it depends on `sqlx` as well and turns
-//! on the feature `tls-rustls-aws-lc-rs`; cargo unites the features. Then say `sslmode=verify-full` in the URL: unless it says
-//! so, `sqlx` is content with a connection in clear.
+//! # Features
+//! `tls`, on by default: connections in TLS, by rustls on aws-lc-rs; `sslmode=verify-full` in the URL asks for it.
+//! [`sqlx`] is re-exported, for [`commit_in`](PostgresStore::commit_in) and [`PostgresOptions::new`].
 
 mod commit;
+mod connect;
 mod error;
 mod label;
 mod options;
@@ -54,6 +44,7 @@ mod row;
 mod schema;
 mod seal;
 mod store;
+mod url;
 
 pub use options::PostgresOptions;
 pub use sqlx;

@@ -1,11 +1,11 @@
 //! How a store reaches its database.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use alm_core::ports::{BackendError, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::{error, pool::Pool, schema::SchemaName};
+use crate::{error, pool::Pool, schema::SchemaName, url};
 
 /// So much longer than a statement may take its answer may be on its way.
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const PLANNING: [(&str, &str); 3] =
 ///
 /// Each connection needs a session of its own: a pooler in between must not lend them by transaction, or the settings that are
 /// made when it connects are lost.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "options have no effect until a store is opened with them"]
 pub struct PostgresOptions {
     connect: PgConnectOptions,
@@ -47,26 +47,37 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// The database of this URL: `postgres://user:password@host:port/database`. Name the user; there is no default.
+    /// The database of this URL: `postgres://user:password@host:port/database?parameter=value&…`.
+    ///
+    /// Name the user; there is no default. The parameters are `schema` for [another schema](Self::schema), and those of `libpq`:
+    /// `application_name`, `dbname`, `host`, `hostaddr`, `options`, `password`, `port`, `user`, and with the feature `tls`
+    /// `sslmode` (`disable`, `prefer`, `require`, `verify-full`), `sslrootcert`, `sslcert` and `sslkey`. What the URL leaves out
+    /// `sqlx` takes from where `libpq` does: `PGHOST`, `PGPASSWORD`, `PGSSLMODE` and their like, and the password file.
     ///
     /// # Errors
-    /// [`StoreError::Backend`] of the kind `Internal`: it is not such a URL.
+    /// [`StoreError::Backend`] of the kind `Internal`: it is not such a URL, or names a file that can't be read. The source says
+    /// what is wrong, without the password.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(url)
-            .map_err(|error| BackendError::internal(error::ADAPTER, "parse the URL").with_source(error))?;
-        Ok(Self::new(connect))
+        let url::Target { connect, schema } =
+            url::parse(url).map_err(|why| BackendError::internal(error::ADAPTER, "parse the URL").with_source(why))?;
+        let options = Self::new(connect);
+        match schema {
+            Some(name) => options.schema(&name),
+            None => Ok(options),
+        }
     }
 
-    /// The database that `connect` reaches: for what a URL can't say, such as certificates.
+    /// The database that `connect` reaches: for what a URL can't say.
     pub fn new(connect: PgConnectOptions) -> Self {
+        let application_name = connect.get_application_name().unwrap_or("alm").to_owned();
         Self {
             connect,
+            application_name,
             schema: SchemaName::default(),
             max_connections: 16,
             acquire_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
-            application_name: "alm".to_owned(),
         }
     }
 
@@ -86,7 +97,7 @@ impl PostgresOptions {
         self
     }
 
-    /// How long to wait for a connection: 3 seconds.
+    /// How long to wait for a connection, be it that it is made or that another task gives one back: 3 seconds.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = timeout;
         self
@@ -104,7 +115,7 @@ impl PostgresOptions {
         self
     }
 
-    /// The name under which the server lists the connections: `alm` unless another is given.
+    /// The name under which the server lists the connections: `alm` unless another is given, here or in the URL.
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = name.into();
         self
@@ -112,6 +123,11 @@ impl PostgresOptions {
 
     pub(crate) fn schema_name(&self) -> &SchemaName {
         &self.schema
+    }
+
+    /// How long to wait for a connection.
+    pub(crate) fn patience(&self) -> Duration {
+        self.acquire_timeout
     }
 
     pub(crate) fn connection(&self) -> PgConnectOptions {
@@ -142,5 +158,44 @@ impl PostgresOptions {
             .test_before_acquire(false)
             .connect_lazy_with(self.connection());
         Pool::new(connections, (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE))
+    }
+}
+
+/// Without the password, which `sqlx` would show.
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("host", &self.connect.get_host())
+            .field("port", &self.connect.get_port())
+            .field("socket", &self.connect.get_socket())
+            .field("user", &self.connect.get_username())
+            .field("database", &self.connect.get_database())
+            .field("ssl_mode", &self.connect.get_ssl_mode())
+            .field("schema", &self.schema)
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .field("application_name", &self.application_name)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_not_shown() {
+        let options = PostgresOptions::parse("postgres://alm:hunter2@localhost/alm").unwrap();
+        assert!(!format!("{options:?} {:#?}", options.pool()).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_url_names_the_schema_and_the_application() {
+        let options =
+            PostgresOptions::parse("postgres://alm@localhost/alm?schema=app&application_name=billing").unwrap();
+        assert_eq!((options.schema_name().to_string(), &*options.application_name), ("app".to_owned(), "billing"));
+        assert!(PostgresOptions::parse("postgres://alm@localhost/alm?schema=App").is_err());
     }
 }

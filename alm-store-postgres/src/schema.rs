@@ -6,9 +6,13 @@ use alm_core::{
     domain::LogId,
     ports::{BackendError, Outcome, StoreError},
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, error::DatabaseError};
 
-use crate::error::{self, ADAPTER, Fault, backend};
+use crate::{
+    connect::{advised, connect},
+    error::{self, ADAPTER, backend},
+    options::PostgresOptions,
+};
 
 /// The name of a schema, safe to stand in a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,66 +58,89 @@ const NEWEST: i32 = MIGRATIONS.len() as i32;
 const ATTEMPTS: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(50);
 
+const MIGRATE: &str = "migrate";
+
 /// Brings the schema to the newest version. One does it at a time; what others have done meanwhile is not done again.
-pub(crate) async fn migrate(connect: &PgConnectOptions, schema: &SchemaName) -> Result<(), StoreError> {
-    const OPERATION: &str = "migrate";
-    let fault = |error| backend(OPERATION, error, Outcome::NotApplied);
+pub(crate) async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
+    let schema = options.schema_name();
     // A connection of its own, without a limit of time: an index of a large table takes as long as it takes.
-    let connect = connect.clone().options([("statement_timeout", "0")]);
-    let mut connection = PgConnection::connect_with(&connect).await.map_err(fault)?;
+    let unlimited = options.connection().options([("statement_timeout", "0")]);
+    let mut connection = connect(&unlimited, &schema.search_path(), options.patience(), MIGRATE).await?;
     for _ in 0..ATTEMPTS {
-        if try_migrate(&mut connection, schema).await.map_err(|fault| fault.told(OPERATION))? {
-            return connection.close().await.map_err(fault);
+        if try_migrate(&mut connection, schema).await? {
+            // It is done; whether the server hears the good-bye is no matter.
+            let _ = connection.close().await;
+            return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
     }
     let why = format!("another session has been migrating the schema {schema} for {:?}", PAUSE * ATTEMPTS);
-    Err(BackendError { retry_after: Some(PAUSE), ..BackendError::internal(ADAPTER, OPERATION) }.with_source(why).into())
+    Err(BackendError { retry_after: Some(PAUSE), ..BackendError::internal(ADAPTER, MIGRATE) }.with_source(why).into())
 }
 
 /// All migrations that are missing, in one transaction; false when another session is at it.
-async fn try_migrate(connection: &mut PgConnection, schema: &SchemaName) -> Result<bool, Fault> {
-    let mut transaction = connection.begin().await?;
+async fn try_migrate(connection: &mut PgConnection, schema: &SchemaName) -> Result<bool, StoreError> {
+    let failed = |error| unchanged(error, "looking for what there is", schema);
+    // Asked without the lock and without any right to change something, because it is so at nearly every start.
+    match version(connection).await.map_err(failed)? {
+        Some(NEWEST) => return Ok(true),
+        Some(newer) if newer > NEWEST => return Err(of_another_version(MIGRATE, schema, Some(newer))),
+        _ => {}
+    }
+    let mut transaction = connection.begin().await.map_err(failed)?;
     // Not a blocking wait: it would hold a snapshot, for which a CREATE INDEX CONCURRENTLY of another session had to wait.
     let locked: bool =
         sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('alm migrate ' || $1, 0))")
             .bind(&schema.0)
             .fetch_one(&mut *transaction)
-            .await?;
+            .await
+            .map_err(failed)?;
     if !locked {
-        transaction.rollback().await?;
+        transaction.rollback().await.map_err(failed)?;
         return Ok(false);
     }
-    let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *transaction).await?;
-    if encoding != "UTF8" {
-        let why = format!("the database is encoded in {encoding}: create one with ENCODING 'UTF8'");
-        return Err(Fault::Refused(BackendError::internal(ADAPTER, "migrate").with_source(why).into()));
+    let current = prepare(&mut transaction, schema).await.map_err(|error| unchanged(error, "preparing", schema))?;
+    for (version, migration) in (1_i32..).zip(MIGRATIONS).filter(|(version, _)| *version > current) {
+        let failed = |error| unchanged(error, &format!("migration {version}"), schema);
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed)?;
+        let done = sqlx::query("INSERT INTO alm_migrations (version) VALUES ($1)").bind(version);
+        done.execute(&mut *transaction).await.map_err(failed)?;
     }
+    tracing::trace!(name: "migration_begun", "the migrations are to be committed");
+    transaction.commit().await.map_err(|error| backend(MIGRATE, error, Outcome::Unknown))?;
+    Ok(true)
+}
+
+/// Makes the schema if it is not there, and the table of its migrations; gives the version that it is at.
+async fn prepare(connection: &mut PgConnection, schema: &SchemaName) -> Result<i32, sqlx::Error> {
     let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
         .bind(&schema.0)
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *connection)
         .await?;
     if !there {
         // Only then, because IF NOT EXISTS asks for the right to create schemas even if there is nothing to do.
-        transaction.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await?;
+        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await?;
     }
-    transaction
+    connection
         .execute(
             "CREATE TABLE IF NOT EXISTS alm_migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL \
              DEFAULT now())",
         )
         .await?;
-    let current = version(&mut transaction).await?.unwrap_or(0);
-    for (version, migration) in (1_i32..).zip(MIGRATIONS).filter(|(version, _)| *version > current) {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO alm_migrations (version) VALUES ($1)")
-            .bind(version)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    tracing::trace!(name: "migration_begun", "the migrations are to be committed");
-    transaction.commit().await?;
-    Ok(true)
+    Ok(version(connection).await?.unwrap_or(0))
+}
+
+/// The fault of a migration that was undone, and what to do about it.
+fn unchanged(error: sqlx::Error, what: &str, schema: &SchemaName) -> StoreError {
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned();
+    let cure = match code.as_str() {
+        "42501" => "migrate as the role that owns the schema, or may create it",
+        "55P03" => "another session holds a lock for long: end it, and start again",
+        "25006" => "the database takes no writes: see that it is no standby",
+        _ => "mend what is told here, and start again",
+    };
+    let advice = format!("{what} failed in the schema {schema}, and nothing was changed; {cure}");
+    advised(backend(MIGRATE, error, Outcome::NotApplied), Some(advice))
 }
 
 /// The version of the schema that the connection sees, `None` when nothing was ever migrated.
@@ -127,23 +154,33 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i32>, sqlx::Err
 }
 
 /// The log that is kept in the schema, if it is one that this program can work with.
-pub(crate) async fn open(connection: &mut PgConnection, schema: &SchemaName) -> Result<LogId, StoreError> {
+pub(crate) async fn open(options: &PostgresOptions) -> Result<LogId, StoreError> {
     const OPERATION: &str = "open";
     let fault = |error| backend(OPERATION, error, Outcome::NotApplied);
-    let advice = match version(connection).await.map_err(fault)? {
+    let schema = options.schema_name();
+    let mut connection = connect(&options.connection(), &schema.search_path(), options.patience(), OPERATION).await?;
+    match version(&mut connection).await.map_err(fault)? {
         Some(NEWEST) => {
-            let id = sqlx::query_scalar("SELECT id FROM log").fetch_one(connection).await.map_err(fault)?;
-            return Ok(LogId::new(id));
+            let id = sqlx::query_scalar("SELECT id FROM log").fetch_one(&mut connection).await.map_err(fault)?;
+            let _ = connection.close().await;
+            Ok(LogId::new(id))
         }
+        other => Err(of_another_version(OPERATION, schema, other)),
+    }
+}
+
+/// Says that the schema is not what this program needs, and what to do.
+fn of_another_version(operation: &'static str, schema: &SchemaName, version: Option<i32>) -> StoreError {
+    let advice = match version {
         None => format!("there is no store in the schema {schema}: run PostgresStore::migrate first"),
-        Some(older) if older < NEWEST => format!(
-            "the schema {schema} is at version {older} and this program needs {NEWEST}: run PostgresStore::migrate first"
-        ),
-        Some(newer) => format!(
+        Some(newer) if newer > NEWEST => format!(
             "the schema {schema} is at version {newer} and this program knows {NEWEST} at most: run a newer program"
         ),
+        Some(older) => format!(
+            "the schema {schema} is at version {older} and this program needs {NEWEST}: run PostgresStore::migrate first"
+        ),
     };
-    Err(error::corrupt(OPERATION, advice))
+    error::corrupt(operation, advice)
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use alm_core::{
     changeset::{Changeset, Receipt},
     domain::{App, Deployment, Event, LogId, Position, Version},
-    ports::{Committer, EventLog, IdBlock, Outcome, Sequence, StoreError},
+    ports::{Committer, EventLog, IdBlock, Sequence, StoreError},
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::{
     commit::{self, Groups},
-    error::{Fault, backend},
+    error::Fault,
     options::PostgresOptions,
     pool::{Pool, with_connection},
     read::{self, Shared},
@@ -48,28 +48,27 @@ impl PostgresStore {
     /// Makes the schema, or brings it to the version that this program needs. Nothing else ever changes it.
     ///
     /// It is safe to call from several processes at the same time: one does it, and the others wait. It needs a role that may
-    /// create the schema, or owns it; the role that the store works under needs less, and [the crate's docs](crate) say what.
+    /// create the schema, or owns it, unless there is nothing to do; the role that the store works under needs less, and [the crate's
+    /// docs](crate) say where to find what.
     ///
     /// # Errors
-    /// [`StoreError::Backend`]: the database can't be reached, is not encoded in UTF-8, or refuses; then nothing was changed.
+    /// [`StoreError::Backend`]: the database can't be reached, is not encoded in UTF-8, is older than `PostgreSQL` 15, or refuses.
+    /// Nothing was changed, and the source says what to do.
     pub async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
-        schema::migrate(&options.connection(), options.schema_name()).await
+        schema::migrate(options).await
     }
 
     /// Opens the store.
     ///
     /// # Errors
-    /// [`StoreError::Backend`]: the database can't be reached; or, of the kind `Corrupt`, the schema has not been migrated or
+    /// [`StoreError::Backend`]: the database can't be reached or will not do, as above; or, of the kind `Corrupt`, the schema has not been migrated or
     /// is not of the version that this program needs, and the source says what to do.
     ///
     /// # Panics
     /// It is called where no tokio runtime runs.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let log = schema::open(options).await?;
         let pool = options.pool();
-        let schema = options.schema_name().clone();
-        let mut connection = pool.take().await.map_err(|error| backend("connect", error, Outcome::NotApplied))?;
-        let log = schema::open(&mut connection, &schema).await?;
-        drop(connection);
         let sealer = Sealer::start(pool.clone());
         let groups = Groups::start(pool.clone(), sealer.publish().clone());
         let by_id = ById {
@@ -77,7 +76,7 @@ impl PostgresStore {
             versions: Shared::start(pool.clone()),
             deployments: Shared::start(pool.clone()),
         };
-        Ok(Self { pool, schema, log, sealer, groups, by_id })
+        Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, by_id })
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.

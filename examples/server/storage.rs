@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use alm_core::ports::Store;
+use alm_core::ports::{BackendErrorKind, Store, StoreError};
 use alm_store_memory::MemoryStore;
 use alm_store_postgres::{PostgresOptions, PostgresStore};
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
@@ -70,14 +70,14 @@ impl Storage {
             DbUrl::Memory => Ok(Self::Memory(Arc::default())),
             DbUrl::Sqlite(path) => {
                 let options = SqliteOptions::new(path).migrate(migrates);
-                Ok(Self::Sqlite(options.open().await.map_err(|error| explained(&error))?))
+                Ok(Self::Sqlite(options.open().await.map_err(|error| unopened(&error, migrates))?))
             }
             DbUrl::Postgres(url) => {
                 let options = postgres(url)?.max_connections(settings.db_max_connections);
                 if migrates {
                     PostgresStore::migrate(&options).await.map_err(|error| explained(&error))?;
                 }
-                let store = PostgresStore::connect(&options).await.map_err(|error| explained(&error))?;
+                let store = PostgresStore::connect(&options).await.map_err(|error| unopened(&error, migrates))?;
                 Ok(Self::Postgres(Arc::new(store)))
             }
         }
@@ -120,13 +120,27 @@ pub(crate) async fn migrate(url: &DbUrl) -> Result<String, Box<dyn Error>> {
     }
 }
 
+/// Why the store can't be opened, and how this server could have made it so that it can.
+fn unopened(error: &StoreError, migrates: bool) -> String {
+    let mut text = explained(error);
+    let corrupt = matches!(error, StoreError::Backend(fault) if fault.kind == BackendErrorKind::Corrupt);
+    if corrupt && !migrates {
+        text.push_str("; with MIGRATE=never, that is: server migrate");
+    }
+    text
+}
+
 /// The error with its sources, on one line.
 fn explained(error: &dyn Error) -> String {
     let mut text = format!("DB_URL: {error}");
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        // Some errors repeat what theirs says.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         source = error.source();
     }
     text

@@ -41,21 +41,15 @@ async fn whoever_they_are_no_one_changes_an_audit_entry() {
 }
 
 #[tokio::test]
-async fn a_role_with_the_grants_of_the_docs_can_do_all_but_change_audit_entries() {
-    // given the grants that stand in the docs of the crate
+async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries() {
+    // given the grants that stand in the guide
     let place = Place::migrated().await;
     let role = format!("{}_service", place.schema());
-    let docs = include_str!("../../src/lib.rs");
-    let grants: String = docs
-        .lines()
-        .skip_while(|line| *line != "//! ```sql")
-        .skip(1)
-        .take_while(|line| *line != "//! ```")
-        .map(|line| {
-            line.trim_start_matches("//!").replace("alm_service", &role).replace("SCHEMA alm", "SCHEMA $schema")
-        })
-        .map(|line| line.replace("alm.", "$schema."))
-        .collect();
+    let guide = include_str!("../../../docs/postgresql.md");
+    let mut blocks = guide.split("```sql\n").filter_map(|rest| rest.split("```").next());
+    let grants = blocks.find(|block| block.contains("GRANT USAGE ON SCHEMA alm")).unwrap();
+    let grants = grants.replace("alm_service", &role).replace("SCHEMA alm", "SCHEMA $schema");
+    let grants = grants.replace(" alm.", " $schema.");
     place.execute(&format!("CREATE ROLE {role} LOGIN")).await;
     place.execute(&grants).await;
 

@@ -12,3 +12,4 @@ mod model;
 mod network;
 mod outages;
 mod place;
+mod tls;

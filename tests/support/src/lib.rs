@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod certificates;
 pub mod journal;
 pub mod postgres;
 pub mod process;

@@ -8,6 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -15,8 +16,8 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Any: there is no network, only a socket in the server's folder.
-const PORT: u16 = 5432;
+/// Any: each server has a folder for its socket, and an address of its own if it listens on one.
+pub const PORT: u16 = 5432;
 
 const DATABASE: &str = "template1";
 
@@ -25,6 +26,15 @@ const FOLDERS: &str = "alm-postgres-";
 
 /// In each of them, a file that is locked by who uses it.
 const ALIVE: &str = "alive";
+
+/// An address of this machine where no other test listens.
+pub fn address() -> String {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // All of 127.0.0.0/8 is loopback. A process has an id of at most 22 bits, by which it is told from others.
+    let (process, nth) = (std::process::id(), TAKEN.fetch_add(1, Ordering::Relaxed));
+    assert!(nth < 4, "there are addresses for four servers in each process");
+    format!("127.{}.{}.{}", nth << 6 | process >> 16, process >> 8 & 255, process & 255)
+}
 
 /// Whether what is committed must survive a crash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +50,7 @@ pub struct Server {
     process: Option<Process>,
     folder: TempDir,
     durability: Durability,
+    settings: Vec<String>,
     // Locked as long as this process lives.
     _alive: File,
 }
@@ -58,6 +69,11 @@ impl Server {
 
     /// One that is not shared.
     pub fn start(durability: Durability) -> Self {
+        Self::start_with(durability, |_| Vec::new())
+    }
+
+    /// One with further settings, `name=value`. What they name, `prepare` may put into the folder that it is given.
+    pub fn start_with(durability: Durability, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         // In the system's folder, because the path of a socket may have no more than a hundred bytes.
         let lock = lock();
         sweep();
@@ -66,9 +82,10 @@ impl Server {
         alive.lock().unwrap();
         let template = template();
         drop(lock);
+        let settings = prepare(folder.path());
         give_away(folder.path());
         run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template).arg(folder.path().join("data")));
-        let mut server = Self { process: None, folder, durability, _alive: alive };
+        let mut server = Self { process: None, folder, durability, settings, _alive: alive };
         server.begin();
         server
     }
@@ -108,7 +125,8 @@ impl Server {
         let mut command = Command::new("setpriv");
         command.args(as_nobody()).args(["--pdeathsig", "QUIT"]).arg(binary("postgres"));
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(["-p", &PORT.to_string()]);
-        command.args(arguments.iter().flat_map(|setting| ["-c", setting])).current_dir("/");
+        let settings = arguments.into_iter().chain(self.settings.iter().map(String::as_str));
+        command.args(settings.flat_map(|setting| ["-c", setting])).current_dir("/");
         self.process = Some(Process::start(command));
     }
 }
@@ -262,17 +280,17 @@ fn as_nobody() -> &'static [&'static str] {
 
 fn give_away(folder: &Path) {
     if is_root() {
-        run(Command::new("chown").arg("nobody:nogroup").arg(folder));
+        run(Command::new("chown").args(["-R", "nobody:nogroup"]).arg(folder));
     }
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let done = command.current_dir("/").output().unwrap();
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Debian keeps the servers of several versions side by side, and none of them in the PATH.
-fn binary(name: &str) -> PathBuf {
+/// A program of `PostgreSQL`. Debian keeps those of several versions side by side, and none of them in the PATH.
+pub fn binary(name: &str) -> PathBuf {
     let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
         .map(|found| found.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
         .unwrap_or_default();
