@@ -1,6 +1,7 @@
 //! The one task that writes. It takes what waits, makes it true in one transaction, and answers once that is committed.
 
 use std::{
+    collections::VecDeque,
     iter,
     sync::{
         Arc,
@@ -34,6 +35,18 @@ pub(crate) enum Job {
 }
 
 impl Job {
+    /// Whether it can be done by the same statements as others.
+    fn is_joinable(&self) -> bool {
+        self.changeset().is_some_and(commit::is_joinable)
+    }
+
+    fn changeset(&self) -> Option<&Changeset> {
+        match self {
+            Self::Commit(changeset, _) => Some(changeset),
+            Self::Allocate(..) => None,
+        }
+    }
+
     /// Whether no one waits for the answer any more.
     fn is_abandoned(&self) -> bool {
         match self {
@@ -115,13 +128,17 @@ impl Writer {
             }
         };
         let mut group = Group::default();
-        let mut next = Some(first);
-        while let Some(job) = next {
-            if let Err(error) = group.perform(&mut connection, job).await {
+        group.jobs.push_back(first);
+        loop {
+            // What came while the lock was waited for is taken along, and then what came meanwhile.
+            group.take(&mut self.jobs);
+            if group.jobs.is_empty() {
+                break;
+            }
+            if let Err(error) = group.perform(&mut connection).await {
                 // The connection goes, and with it the transaction.
                 return group.fail(Outcome::NotApplied, error);
             }
-            next = group.next(&mut self.jobs);
         }
         tracing::trace!(name: "commit_begun", "a transaction is to be committed");
         if let Err(error) = sqlx::query("COMMIT").execute(&mut connection).await {
@@ -137,13 +154,13 @@ impl Writer {
         group.done.into_iter().for_each(Done::tell);
     }
 
-    /// The connection, in a transaction that has the lock to write.
+    /// The connection, in a transaction that has the lock to write, at the savepoint of the first job.
     async fn begin(&mut self) -> Result<SqliteConnection, sqlx::Error> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.options.connect().await?,
         };
-        match sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await {
+        match sqlx::query("BEGIN IMMEDIATE; SAVEPOINT job").execute(&mut connection).await {
             Ok(_) => Ok(connection),
             Err(error) => {
                 if is_busy(&error) {
@@ -158,32 +175,69 @@ impl Writer {
 /// What shares a transaction.
 #[derive(Default)]
 struct Group {
+    /// What is still to be done.
+    jobs: VecDeque<Job>,
     done: Vec<Done>,
     head: Option<Position>,
+    /// Whether something was done since the savepoint that must stay.
+    is_past_savepoint: bool,
 }
 
 impl Group {
-    /// What waits and still has a place. What came while the lock was waited for is taken along.
-    fn next(&self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        if self.done.len() == GROUP {
-            return None;
-        }
-        iter::from_fn(|| jobs.try_recv().ok()).find(|job| !job.is_abandoned())
+    /// Takes what waits and still has a place.
+    fn take(&mut self, jobs: &mut mpsc::Receiver<Job>) {
+        let places = GROUP.saturating_sub(self.jobs.len() + self.done.len());
+        self.jobs.extend(iter::from_fn(|| jobs.try_recv().ok()).filter(|job| !job.is_abandoned()).take(places));
     }
 
-    /// Does a job under a savepoint: when it is refused, nothing of it stays.
+    /// Does what is to be done.
     ///
     /// # Errors
     /// The transaction is lost.
-    async fn perform(&mut self, connection: &mut SqliteConnection, job: Job) -> Result<(), sqlx::Error> {
-        let begun = sqlx::query("SAVEPOINT job").execute(&mut *connection).await;
-        let begun = begun.map(drop).map_err(|error| fault("begin", error));
-        let is_done = match job {
-            Job::Commit(changeset, reply) => {
-                let applied = match begun {
-                    Ok(()) => commit::apply(connection, &changeset).await,
-                    Err(error) => Err(error),
-                };
+    async fn perform(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        // They all wait at the same time, so any of them may come first.
+        self.jobs.make_contiguous().sort_by_key(|job| !job.is_joinable());
+        let mut parts = vec![self.jobs.partition_point(Job::is_joinable)];
+        while let Some(size) = parts.pop() {
+            match size {
+                0 => {}
+                _ if self.join(connection, size).await? => {}
+                1 => self.next(connection).await?,
+                // Whoever is refused is found by halves, so that the others stay together.
+                _ => parts.extend([size - size / 2, size / 2]),
+            }
+        }
+        while !self.jobs.is_empty() {
+            self.next(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the first `size` jobs together, unless that is refused; says whether it did.
+    async fn join(&mut self, connection: &mut SqliteConnection, size: usize) -> Result<bool, sqlx::Error> {
+        self.savepoint(connection).await?;
+        let changesets: Vec<&Changeset> = self.jobs.iter().take(size).filter_map(Job::changeset).collect();
+        let Ok(head) = commit::apply_together(connection, &changesets).await else {
+            self.roll_back(connection).await?;
+            return Ok(false);
+        };
+        self.head = head.or(self.head);
+        self.is_past_savepoint = true;
+        for job in self.jobs.drain(..size) {
+            if let Job::Commit(changeset, reply) = job {
+                self.done.push(Done::Committed(reply, Ok(commit::receipt(&changeset))));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Does the first job by itself: when it is refused, nothing of it stays.
+    async fn next(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        self.savepoint(connection).await?;
+        let is_done = match self.jobs.pop_front() {
+            None => true,
+            Some(Job::Commit(changeset, reply)) => {
+                let applied = commit::apply(connection, &changeset).await;
                 if let Ok(Applied { head: Some(head), .. }) = &applied {
                     self.head = Some(*head);
                 }
@@ -192,20 +246,31 @@ impl Group {
                 self.done.push(Done::Committed(reply, receipt));
                 is_done
             }
-            Job::Allocate(sequence, count, reply) => {
-                let block = match begun {
-                    Ok(()) => commit::allocate(connection, sequence, count).await,
-                    Err(error) => Err(error),
-                };
+            Some(Job::Allocate(sequence, count, reply)) => {
+                let block = commit::allocate(connection, sequence, count).await;
                 let is_done = block.is_ok();
                 self.done.push(Done::Allocated(reply, block));
                 is_done
             }
         };
-        if !is_done {
-            sqlx::query("ROLLBACK TO job").execute(&mut *connection).await?;
+        self.is_past_savepoint = true;
+        if is_done { Ok(()) } else { self.roll_back(connection).await }
+    }
+
+    /// Sets the savepoint to here.
+    async fn savepoint(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if self.is_past_savepoint {
+            sqlx::query("RELEASE job; SAVEPOINT job").execute(connection).await?;
+            self.is_past_savepoint = false;
         }
-        sqlx::query("RELEASE job").execute(&mut *connection).await.map(drop)
+        Ok(())
+    }
+
+    /// Undoes what was done since the savepoint.
+    async fn roll_back(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        sqlx::query("ROLLBACK TO job").execute(connection).await?;
+        self.is_past_savepoint = false;
+        Ok(())
     }
 
     /// The transaction came to nothing, or no one knows.
@@ -213,6 +278,9 @@ impl Group {
         let error = Arc::new(error);
         for done in self.done {
             done.fail(outcome, &error);
+        }
+        for job in self.jobs {
+            job.fail(fault("commit", error.clone()));
         }
     }
 }

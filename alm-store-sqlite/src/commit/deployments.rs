@@ -6,15 +6,18 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{run, unchanged};
+use super::rows::{Insert, commit_fault, run, unchanged};
 use crate::{error::taken, row::stored};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM alm_deployments WHERE id = ?1)";
-const INSERT: &str = "
-    INSERT INTO alm_deployments (
+const INSERT: Insert = Insert {
+    into: "alm_deployments (
         id, app_id, version_id, environment, status, created_at, updated_at, finished_at, runs_since, revision
-    )
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    )",
+    values: 10,
+    select: "*",
+    on_conflict: "",
+};
 // App, version and environment never change.
 const UPDATE: &str = "
     UPDATE alm_deployments
@@ -22,22 +25,29 @@ const UPDATE: &str = "
     WHERE id = ?1 AND revision = ?8";
 const DELETE: &str = "DELETE FROM alm_deployments WHERE id = ?1 AND revision = ?2";
 
-pub(super) async fn insert(connection: &mut SqliteConnection, deployment: &Deployment) -> Result<(), StoreError> {
-    let statement = sqlx::query(INSERT)
-        .bind(deployment.id.get())
-        .bind(deployment.app_id.get())
-        .bind(deployment.version_id.get())
-        .bind(deployment.environment.as_str())
-        .bind(deployment.status.as_str())
-        .bind(deployment.created_at.micros())
-        .bind(deployment.updated_at.micros())
-        .bind(deployment.finished_at.map(Timestamp::micros))
-        .bind(runs_since(deployment))
-        .bind(stored(deployment.revision.get())?);
-    match statement.execute(connection).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(taken("commit", error, Unique::Id(Subject::Deployment(deployment.id)), None)),
+/// Of several it is not told which is refused.
+pub(super) async fn insert(connection: &mut SqliteConnection, deployments: &[&Deployment]) -> Result<(), StoreError> {
+    for deployments in deployments.chunks(Insert::ROWS) {
+        let mut statement = INSERT.of(deployments.len());
+        for deployment in deployments {
+            statement = statement
+                .bind(deployment.id.get())
+                .bind(deployment.app_id.get())
+                .bind(deployment.version_id.get())
+                .bind(deployment.environment.as_str())
+                .bind(deployment.status.as_str())
+                .bind(deployment.created_at.micros())
+                .bind(deployment.updated_at.micros())
+                .bind(deployment.finished_at.map(Timestamp::micros))
+                .bind(runs_since(deployment))
+                .bind(stored(deployment.revision.get())?);
+        }
+        if let Err(error) = statement.execute(&mut *connection).await {
+            let [deployment] = deployments else { return Err(commit_fault(error)) };
+            return Err(taken("commit", error, Unique::Id(Subject::Deployment(deployment.id)), None));
+        }
     }
+    Ok(())
 }
 
 pub(super) async fn update(

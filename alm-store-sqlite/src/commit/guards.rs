@@ -1,9 +1,15 @@
 //! What must hold before the first write.
 
+use std::collections::BTreeSet;
+
 use alm_core::{changeset::Guard, ports::StoreError};
 use sqlx::SqliteConnection;
 
-use super::{apps, rows::exists, versions};
+use super::{
+    apps,
+    rows::{all_exist, exists},
+    versions,
+};
 
 pub(super) async fn check(connection: &mut SqliteConnection, guard: Guard) -> Result<(), StoreError> {
     let holds = match guard {
@@ -12,4 +18,20 @@ pub(super) async fn check(connection: &mut SqliteConnection, guard: Guard) -> Re
         _ => return Err(StoreError::Unsupported("this guard")),
     };
     if holds { Ok(()) } else { Err(StoreError::GuardFailed(guard)) }
+}
+
+/// Whether all of the guards hold; one that this store does not know does not.
+pub(super) async fn all_hold(
+    connection: &mut SqliteConnection,
+    guards: impl Iterator<Item = Guard>,
+) -> Result<bool, StoreError> {
+    let (mut apps, mut versions) = (BTreeSet::new(), BTreeSet::new());
+    for guard in guards {
+        match guard {
+            Guard::AppExists(id) => apps.insert(id.get()),
+            Guard::VersionExists(id) => versions.insert(id.get()),
+            _ => return Ok(false),
+        };
+    }
+    Ok(all_exist(connection, "alm_apps", &apps).await? && all_exist(connection, "alm_versions", &versions).await?)
 }

@@ -10,17 +10,19 @@ mod events;
 mod guards;
 mod ids;
 mod rows;
+mod together;
 mod users;
 mod versions;
 
 use alm_core::{
     changeset::{Changeset, Receipt, Write},
-    domain::{Position, Timestamp},
+    domain::{NewAuditEntry, Position, Timestamp},
     ports::StoreError,
 };
 use sqlx::SqliteConnection;
 
 pub(crate) use ids::allocate;
+pub(crate) use together::{apply_together, is_joinable};
 
 /// What came of a changeset.
 pub(crate) struct Applied {
@@ -31,7 +33,10 @@ pub(crate) struct Applied {
 
 /// Makes all the parts of a changeset true.
 pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changeset) -> Result<Applied, StoreError> {
-    if let Some(receipt) = events::receipt(connection, changeset.id()).await? {
+    // Only events tell that it was committed before.
+    if !changeset.events().is_empty()
+        && let Some(receipt) = events::receipt(connection, changeset.id()).await?
+    {
         return Ok(Applied { receipt, head: None });
     }
     for guard in changeset.guards() {
@@ -41,22 +46,41 @@ pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changes
         checkpoints::advance(connection, checkpoint).await?;
         tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
     }
-    for entry in changeset.writes() {
-        write(connection, entry, changeset.at()).await?;
+    // A consumer records what it has read by the hundred.
+    let are_recorded =
+        |one: &Write, next: &Write| matches!((one, next), (Write::RecordAudit(_), Write::RecordAudit(_)));
+    for some in changeset.writes().chunk_by(are_recorded) {
+        let entries: Vec<_> = some.iter().filter_map(audit_entry).collect();
+        match some {
+            [one] if entries.is_empty() => write(connection, one, changeset.at()).await?,
+            _ => audit::record(connection, &entries).await?,
+        }
     }
-    let head = events::append(connection, changeset.id(), changeset.events()).await?;
-    Ok(Applied { receipt: Receipt { changeset: changeset.id(), at: changeset.at() }, head })
+    let head = events::append(connection, &[changeset]).await?;
+    Ok(Applied { receipt: receipt(changeset), head })
+}
+
+/// The receipt of a changeset that was not committed before.
+pub(crate) fn receipt(changeset: &Changeset) -> Receipt {
+    Receipt { changeset: changeset.id(), at: changeset.at() }
+}
+
+fn audit_entry(write: &Write) -> Option<&NewAuditEntry> {
+    match write {
+        Write::RecordAudit(entry) => Some(entry),
+        _ => None,
+    }
 }
 
 async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) -> Result<(), StoreError> {
     match write {
-        Write::InsertApp(app) => apps::insert(connection, app).await,
+        Write::InsertApp(app) => apps::insert(connection, &[app]).await,
         Write::UpdateApp { app, expected } => apps::update(connection, app, *expected).await,
         Write::DeleteApp { id, expected } => apps::delete(connection, *id, *expected).await,
-        Write::InsertVersion(version) => versions::insert(connection, version).await,
+        Write::InsertVersion(version) => versions::insert(connection, &[version]).await,
         Write::UpdateVersion { version, expected } => versions::update(connection, version, *expected).await,
         Write::DeleteVersion { id, expected } => versions::delete(connection, *id, *expected).await,
-        Write::InsertDeployment(deployment) => deployments::insert(connection, deployment).await,
+        Write::InsertDeployment(deployment) => deployments::insert(connection, &[deployment]).await,
         Write::UpdateDeployment { deployment, expected } => {
             deployments::update(connection, deployment, *expected).await
         }
@@ -66,8 +90,8 @@ async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) 
             users::set_password(connection, username, password_hash).await
         }
         Write::DeleteUser { username } => users::delete(connection, username).await,
-        Write::RecordAudit(entry) => audit::record(connection, entry).await,
-        Write::RememberOutcome(record) => answers::remember(connection, record, at).await,
+        Write::RecordAudit(entry) => audit::record(connection, &[entry]).await,
+        Write::RememberOutcome(record) => answers::remember(connection, &[record], at).await,
         Write::BuryEvent(letter) => dead_letters::bury(connection, letter).await,
         _ => Err(StoreError::Unsupported("this write")),
     }

@@ -6,16 +6,19 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{run, unchanged};
+use super::rows::{Insert, commit_fault, run, unchanged};
 use crate::{
     error::taken,
     row::{json_text, stored},
 };
 
 pub(super) const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM alm_versions WHERE id = ?1)";
-const INSERT: &str = "
-    INSERT INTO alm_versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT: Insert = Insert {
+    into: "alm_versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision)",
+    values: 8,
+    select: "*",
+    on_conflict: "",
+};
 // App and tag never change, which the indexes rely on.
 const UPDATE: &str = "
     UPDATE alm_versions
@@ -23,24 +26,29 @@ const UPDATE: &str = "
     WHERE id = ?1 AND revision = ?7";
 const DELETE: &str = "DELETE FROM alm_versions WHERE id = ?1 AND revision = ?2";
 
-pub(super) async fn insert(connection: &mut SqliteConnection, version: &Version) -> Result<(), StoreError> {
-    let statement = sqlx::query(INSERT)
-        .bind(version.id.get())
-        .bind(version.app_id.get())
-        .bind(version.tag.as_str())
-        .bind(version.changelog.as_str())
-        .bind(json_text(&version.labels)?)
-        .bind(version.created_at.micros())
-        .bind(version.updated_at.micros())
-        .bind(stored(version.revision.get())?);
-    match statement.execute(connection).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
+/// Of several it is not told which is refused.
+pub(super) async fn insert(connection: &mut SqliteConnection, versions: &[&Version]) -> Result<(), StoreError> {
+    for versions in versions.chunks(Insert::ROWS) {
+        let mut statement = INSERT.of(versions.len());
+        for version in versions {
+            statement = statement
+                .bind(version.id.get())
+                .bind(version.app_id.get())
+                .bind(version.tag.as_str())
+                .bind(version.changelog.as_str())
+                .bind(json_text(&version.labels)?)
+                .bind(version.created_at.micros())
+                .bind(version.updated_at.micros())
+                .bind(stored(version.revision.get())?);
+        }
+        if let Err(error) = statement.execute(&mut *connection).await {
+            let [version] = versions else { return Err(commit_fault(error)) };
             let id = Unique::Id(Subject::Version(version.id));
             let tag = Unique::VersionTag { app_id: version.app_id, tag: version.tag.clone() };
-            Err(taken("commit", error, id, Some(tag)))
+            return Err(taken("commit", error, id, Some(tag)));
         }
     }
+    Ok(())
 }
 
 pub(super) async fn update(
