@@ -36,7 +36,7 @@
 //! GRANT USAGE ON ALL SEQUENCES IN SCHEMA alm TO alm_service;
 //! REVOKE UPDATE, DELETE ON alm.audit_entries FROM alm_service;
 //! REVOKE INSERT, UPDATE, DELETE ON alm.alm_migrations FROM alm_service;
-//! REVOKE INSERT, DELETE ON alm.audit_head, alm.log, alm.sequences FROM alm_service;
+//! REVOKE INSERT, DELETE ON alm.audit_head, alm.log, alm.log_oldest, alm.sequences FROM alm_service;
 //! ```
 //!
 //! # TLS
@@ -50,6 +50,7 @@ mod label;
 mod options;
 mod pool;
 mod read;
+mod retention;
 mod row;
 mod schema;
 mod seal;

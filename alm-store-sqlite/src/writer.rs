@@ -10,8 +10,8 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::Position,
-    ports::{IdBlock, Outcome, Sequence, StoreError},
+    domain::{Position, Timestamp},
+    ports::{IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +31,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(crate) enum Job {
     Commit(Changeset, Reply<Receipt>),
     Allocate(Sequence, u32, Reply<IdBlock>),
+    Trim(Position, Timestamp, usize, Reply<Trimmed>),
+    ForgetAnswers(Timestamp, usize, Reply<u64>),
 }
 
 impl Job {
@@ -39,6 +41,8 @@ impl Job {
         match self {
             Self::Commit(_, reply) => reply.is_closed(),
             Self::Allocate(_, _, reply) => reply.is_closed(),
+            Self::Trim(_, _, _, reply) => reply.is_closed(),
+            Self::ForgetAnswers(_, _, reply) => reply.is_closed(),
         }
     }
 
@@ -46,6 +50,8 @@ impl Job {
         match self {
             Self::Commit(_, reply) => drop(reply.send(Err(error))),
             Self::Allocate(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Trim(_, _, _, reply) => drop(reply.send(Err(error))),
+            Self::ForgetAnswers(_, _, reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -54,6 +60,8 @@ impl Job {
 enum Done {
     Committed(Reply<Receipt>, Result<Receipt, StoreError>),
     Allocated(Reply<IdBlock>, Result<IdBlock, StoreError>),
+    Trimmed(Reply<Trimmed>, Result<Trimmed, StoreError>),
+    Forgotten(Reply<u64>, Result<u64, StoreError>),
 }
 
 impl Done {
@@ -62,6 +70,8 @@ impl Done {
         match self {
             Self::Committed(reply, answer) => drop(reply.send(answer)),
             Self::Allocated(reply, answer) => drop(reply.send(answer)),
+            Self::Trimmed(reply, answer) => drop(reply.send(answer)),
+            Self::Forgotten(reply, answer) => drop(reply.send(answer)),
         }
     }
 
@@ -69,6 +79,8 @@ impl Done {
         match self {
             Self::Committed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Allocated(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Trimmed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Forgotten(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
         }
     }
 }
@@ -197,6 +209,24 @@ impl Group {
                 };
                 let is_done = block.is_ok();
                 self.done.push(Done::Allocated(reply, block));
+                is_done
+            }
+            Job::Trim(up_to, before, limit, reply) => {
+                let trimmed = match begun {
+                    Ok(()) => commit::trim(connection, up_to, before, limit).await,
+                    Err(error) => Err(error),
+                };
+                let is_done = trimmed.is_ok();
+                self.done.push(Done::Trimmed(reply, trimmed));
+                is_done
+            }
+            Job::ForgetAnswers(now, limit, reply) => {
+                let forgotten = match begun {
+                    Ok(()) => commit::forget_answers(connection, now, limit).await,
+                    Err(error) => Err(error),
+                };
+                let is_done = forgotten.is_ok();
+                self.done.push(Done::Forgotten(reply, forgotten));
                 is_done
             }
         };

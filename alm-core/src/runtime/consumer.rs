@@ -154,7 +154,9 @@ impl Consumer {
         match self.store().commit(changeset).await {
             Ok(_) => Ok(count),
             Err(error) => Err(match error {
-                StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Backend(_) => Stop::LookAgain(error),
+                StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Gone { .. } | StoreError::Backend(_) => {
+                    Stop::LookAgain(error)
+                }
                 StoreError::AlreadyExists(_)
                 | StoreError::NotFound(_)
                 | StoreError::Conflict(_)

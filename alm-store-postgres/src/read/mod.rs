@@ -20,7 +20,7 @@ use async_trait::async_trait;
 
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
-pub(crate) use log::{events, head};
+pub(crate) use log::{events, head, oldest};
 
 #[async_trait]
 impl Reader for PostgresStore {

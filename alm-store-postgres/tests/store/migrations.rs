@@ -34,7 +34,7 @@ async fn ten_that_migrate_at_once_make_one_store() {
             .fetch_all(&place.pool())
             .await
             .unwrap();
-    assert_eq!(versions, [1]);
+    assert_eq!(versions, [1, 2]);
     place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
 }
 
@@ -50,8 +50,9 @@ async fn a_store_that_is_not_migrated_is_refused_and_says_what_to_do() {
 #[tokio::test]
 async fn a_schema_of_another_version_is_refused_and_says_what_to_do() {
     let place = Place::migrated().await;
-    for (version, advice) in [(2, "run a newer program"), (0, "run PostgresStore::migrate")] {
-        place.execute(&format!("UPDATE $schema.alm_migrations SET version = {version}")).await;
+    for (version, advice) in [(99, "run a newer program"), (0, "run PostgresStore::migrate")] {
+        let only = "DELETE FROM $schema.alm_migrations; INSERT INTO $schema.alm_migrations (version) VALUES";
+        place.execute(&format!("{only} ({version})")).await;
         let (kind, told) = refusal(&place).await;
         assert_eq!(kind, BackendErrorKind::Corrupt);
         assert!(told.contains(&format!("at version {version}")) && told.contains(advice), "{told}");

@@ -9,6 +9,7 @@ mod deployments;
 mod events;
 mod guards;
 mod ids;
+mod retention;
 mod rows;
 mod users;
 mod versions;
@@ -21,6 +22,7 @@ use alm_core::{
 use sqlx::SqliteConnection;
 
 pub(crate) use ids::allocate;
+pub(crate) use retention::{forget_answers, trim};
 
 /// What came of a changeset.
 pub(crate) struct Applied {
