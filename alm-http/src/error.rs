@@ -185,6 +185,11 @@ impl From<Error> for ApiError {
                 error.0.problem.outcome = Some("not_applied".to_owned());
                 error.retry_after(Duration::from_secs(1))
             }
+            Error::Gone { oldest } => {
+                let mut error = Self::new(StatusCode::GONE, code, detail);
+                error.0.problem.oldest = Some(oldest.get());
+                error
+            }
             Error::NotConfigured(_) => Self::new(StatusCode::NOT_IMPLEMENTED, code, detail),
             error => {
                 tracing::error!(error = &error as &dyn StdError, "a meaning without a status");

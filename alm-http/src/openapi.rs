@@ -111,6 +111,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
     (404, "It does not exist", &[]),
     (408, "The body did not come in time", &[]),
     (409, "A name is taken, a transition is illegal, or the request is still running", &["Retry-After"]),
+    (410, "The events after this position are not kept any more; `oldest` says where the log begins", &[]),
     (412, "The resource is at another revision than `If-Match` says", &[]),
     (413, "The body is too large", &[]),
     (415, "The body is not said to be JSON", &[]),
@@ -186,6 +187,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         _ => {}
     }
     match id.as_str() {
+        "list_events" => statuses.push(410),
         "login" => statuses.extend([401, 429, 501]),
         "create_user" | "set_password" => statuses.push(501),
         "update_app" | "update_deployment" | "delete_user" => statuses.push(409),

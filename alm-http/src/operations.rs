@@ -98,5 +98,8 @@ async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
                 .set(consumer.lag() as f64);
         }
     }
+    if let Ok(Ok(oldest)) = tokio::time::timeout(PATIENCE, alm.store().oldest()).await {
+        metrics::gauge!("alm_log_oldest_position").set(oldest.get() as f64);
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
 }

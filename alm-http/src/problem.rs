@@ -38,6 +38,9 @@ pub struct Problem {
     /// An illegal transition: the statuses that could have been asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<String>>,
+    /// Events that are gone: the position of the oldest that is kept. What is kept is read after the position before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<u64>,
     /// A fault: whether the request was applied, `not_applied` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
@@ -91,6 +94,7 @@ impl Pending {
             from: None,
             to: None,
             allowed: None,
+            oldest: None,
             outcome: None,
             dependencies: Vec::new(),
         };

@@ -35,8 +35,9 @@ impl State {
             next.receipts.insert_mut(receipt.changeset, receipt);
         }
         for event in events {
-            let position = Position::new(next.log.len() as u64).next();
-            next.log.push_back_mut(Arc::new(Event { log, position, changeset: stamp.changeset, event }));
+            next.head = next.head.next();
+            let event = Event { log, position: next.head, changeset: stamp.changeset, event };
+            next.log.insert_mut(next.head, Arc::new(event));
         }
         Ok((Some(next), receipt))
     }
@@ -234,17 +235,7 @@ impl State {
             return Err(taken(Unique::IdempotencyKey));
         }
         // Two of the oldest go for each that comes, so what has expired goes faster than anything comes.
-        for _ in 0..2 {
-            let Some((oldest, scope)) = self.remembered_by_expiry.first() else { break };
-            if at < oldest.0 {
-                break;
-            }
-            let (oldest, scope) = (*oldest, scope.clone());
-            self.remembered_by_expiry.remove_mut(&oldest);
-            if self.remembered.get(&scope).is_some_and(|kept| !kept.is_live(at)) {
-                self.remembered.remove_mut(&scope);
-            }
-        }
+        self.forget_answers(at, 2);
         self.remembered_ever += 1;
         self.remembered_by_expiry.insert_mut((record.expires_at, self.remembered_ever), record.scope.clone());
         self.remembered.insert_mut(record.scope.clone(), Arc::new(record));

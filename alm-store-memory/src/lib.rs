@@ -18,11 +18,12 @@
 //! # }
 //! ```
 //!
-//! Everything that was ever committed stays in memory, the log and the audit entries too: for tests, for trying things out,
-//! and for short-lived processes.
+//! Everything stays in memory, all audit entries too, and the log as long as it is not trimmed: for tests, for trying things
+//! out, and for short-lived processes.
 
 mod apply;
 mod read;
+mod retention;
 mod state;
 mod store;
 

@@ -11,7 +11,7 @@ use alm_core::{
         App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, EnvironmentName, Event, LogId, Position,
         RunningVersion, Timestamp, User, Username, Version, VersionId,
     },
-    ports::{AppFilter, AuditFilter, DeploymentFilter, VersionFilter},
+    ports::{AppFilter, AuditFilter, DeploymentFilter, StoreError, VersionFilter},
 };
 
 use crate::state::{Ordered, State};
@@ -116,9 +116,17 @@ impl State {
             .collect()
     }
 
-    pub(crate) fn events(&self, after: Position, limit: usize) -> Vec<Arc<Event>> {
-        let end = after.get().saturating_add(limit as u64).min(self.log.len() as u64);
-        (after.get()..end).filter_map(|place| at(&self.log, place)).cloned().collect()
+    /// Where the log begins.
+    pub(crate) fn oldest(&self) -> Position {
+        self.log.first().map_or(self.head.next(), |(position, _)| *position)
+    }
+
+    pub(crate) fn events(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let oldest = self.oldest();
+        if after < oldest.previous() {
+            return Err(StoreError::Gone { oldest });
+        }
+        Ok(values_after(&self.log, Some(after)).take(limit).cloned().collect())
     }
 
     pub(crate) fn entry(&self, index: AuditIndex) -> Option<&Arc<AuditEntry>> {

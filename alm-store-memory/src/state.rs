@@ -33,7 +33,9 @@ pub(crate) struct State {
     pub(crate) users: Ordered<Username, Arc<UserRecord>>,
     pub(crate) users_by_age: OrderedSet<(Timestamp, Username)>,
     pub(crate) audit: VectorSync<Arc<AuditEntry>>,
-    pub(crate) log: VectorSync<Arc<Event>>,
+    /// The events that are kept, without a gap up to `head`.
+    pub(crate) log: Ordered<Position, Arc<Event>>,
+    pub(crate) head: Position,
     pub(crate) receipts: Ordered<ChangesetId, Receipt>,
     pub(crate) remembered: Ordered<IdempotencyScope, Arc<IdempotencyRecord>>,
     pub(crate) remembered_by_expiry: Ordered<(Timestamp, u64), IdempotencyScope>,

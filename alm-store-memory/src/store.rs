@@ -16,7 +16,7 @@ use alm_core::{
     },
     ports::{
         AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Ids, Reader, Sequence, StoreError,
-        SystemIds, VersionFilter,
+        SystemIds, Trimmed, VersionFilter,
     },
 };
 use arc_swap::ArcSwap;
@@ -51,6 +51,15 @@ impl MemoryStore {
             next_ids: [const { AtomicI64::new(1) }; 3],
         }
     }
+
+    /// Changes the state by what can't fail and makes no event.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = State::clone(&self.state.load());
+        let answer = change(&mut next);
+        self.state.store(Arc::new(next));
+        answer
+    }
 }
 
 impl Default for MemoryStore {
@@ -75,7 +84,7 @@ impl Committer for MemoryStore {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, receipt) = self.state.load().apply(changeset, self.log)?;
         if let Some(next) = next {
-            let head = Position::new(next.log.len() as u64);
+            let head = next.head;
             self.state.store(Arc::new(next));
             self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
         }
@@ -91,6 +100,14 @@ impl Committer for MemoryStore {
         };
         Ok(IdBlock { first: next.fetch_add(i64::from(count), Ordering::Relaxed), count })
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        Ok(self.change(|state| state.trim(up_to, before, limit)))
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        Ok(self.change(|state| state.forget_answers(now, limit)))
+    }
 }
 
 #[async_trait]
@@ -100,11 +117,15 @@ impl EventLog for MemoryStore {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
-        Ok(self.state.load().events(after, limit))
+        self.state.load().events(after, limit)
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        Ok(self.state.load().oldest())
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        Ok(Position::new(self.state.load().log.len() as u64))
+        Ok(self.state.load().head)
     }
 
     async fn changed(&self, after: Position) -> Result<(), StoreError> {

@@ -40,6 +40,7 @@ mod label;
 mod options;
 mod pool;
 mod read;
+mod retention;
 mod row;
 mod schema;
 mod seal;

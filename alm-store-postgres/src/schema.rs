@@ -48,8 +48,11 @@ impl fmt::Display for SchemaName {
 }
 
 /// What makes the schema, each on what those before have made. What was released is never changed: a change is another one.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_store.sql"), include_str!("../migrations/0003_positions_with_the_commit.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_store.sql"),
+    include_str!("../migrations/0002_retention.sql"),
+    include_str!("../migrations/0003_positions_with_the_commit.sql"),
+];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]
 const NEWEST: i32 = MIGRATIONS.len() as i32;

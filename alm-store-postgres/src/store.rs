@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::{App, Deployment, Event, LogId, Position, Version},
-    ports::{Committer, EventLog, IdBlock, Sequence, StoreError},
+    domain::{App, Deployment, Event, LogId, Position, Timestamp, Version},
+    ports::{Committer, EventLog, IdBlock, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -16,7 +16,7 @@ use crate::{
     options::PostgresOptions,
     pool::{Pool, with_connection},
     read::{self, Shared},
-    schema,
+    retention, schema,
     schema::SchemaName,
     seal::Sealer,
 };
@@ -134,6 +134,19 @@ impl Committer for PostgresStore {
         })?;
         Ok(IdBlock { first, count })
     }
+
+    // Either, done twice, takes more than was asked for at once, and never what it must not.
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        with_connection!(&self.pool, "trim the log", connection => {
+            retention::trim(&mut connection, up_to, before, limit)
+        })
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        with_connection!(&self.pool, "forget answers", connection => {
+            retention::forget_answers(&mut connection, now, limit)
+        })
+    }
 }
 
 #[async_trait]
@@ -146,6 +159,10 @@ impl EventLog for PostgresStore {
         with_connection!(&self.pool, "read the log", connection => {
             read::events(&mut connection, self.log, after, limit)
         })
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        with_connection!(&self.pool, "read where the log begins", connection => read::oldest(&mut connection))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -21,8 +21,10 @@ struct Migration {
 }
 
 // What is released is never changed; a change of the schema is a further migration.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 2, name: "retention", sql: include_str!("../migrations/0002_retention.sql") },
+];
 
 /// Puts the file into write-ahead mode, in which it then stays.
 pub(crate) async fn write_ahead(connection: &mut SqliteConnection, patience: Duration) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use alm_core::{
     },
     ports::{
         AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Outcome, Reader, Sequence, StoreError,
-        VersionFilter,
+        Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -163,6 +163,14 @@ impl Committer for SqliteStore {
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.ask("allocate", |reply| Job::Allocate(sequence, count, reply)).await
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        self.ask("trim", |reply| Job::Trim(up_to, before, limit, reply)).await
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.ask("forget answers", |reply| Job::ForgetAnswers(now, limit, reply)).await
+    }
 }
 
 #[async_trait]
@@ -173,6 +181,10 @@ impl EventLog for SqliteStore {
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
         read::events::page(&self.shared.readers, self.shared.log, after, limit).await
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        read::events::oldest(&self.shared.readers).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -11,8 +11,8 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::Position,
-    ports::{IdBlock, Outcome, Sequence, StoreError},
+    domain::{Position, Timestamp},
+    ports::{IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -32,6 +32,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(crate) enum Job {
     Commit(Changeset, Reply<Receipt>),
     Allocate(Sequence, u32, Reply<IdBlock>),
+    Trim(Position, Timestamp, usize, Reply<Trimmed>),
+    ForgetAnswers(Timestamp, usize, Reply<u64>),
 }
 
 impl Job {
@@ -43,7 +45,7 @@ impl Job {
     fn changeset(&self) -> Option<&Changeset> {
         match self {
             Self::Commit(changeset, _) => Some(changeset),
-            Self::Allocate(..) => None,
+            Self::Allocate(..) | Self::Trim(..) | Self::ForgetAnswers(..) => None,
         }
     }
 
@@ -52,6 +54,8 @@ impl Job {
         match self {
             Self::Commit(_, reply) => reply.is_closed(),
             Self::Allocate(_, _, reply) => reply.is_closed(),
+            Self::Trim(_, _, _, reply) => reply.is_closed(),
+            Self::ForgetAnswers(_, _, reply) => reply.is_closed(),
         }
     }
 
@@ -59,6 +63,8 @@ impl Job {
         match self {
             Self::Commit(_, reply) => drop(reply.send(Err(error))),
             Self::Allocate(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Trim(_, _, _, reply) => drop(reply.send(Err(error))),
+            Self::ForgetAnswers(_, _, reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -67,6 +73,8 @@ impl Job {
 enum Done {
     Committed(Reply<Receipt>, Result<Receipt, StoreError>),
     Allocated(Reply<IdBlock>, Result<IdBlock, StoreError>),
+    Trimmed(Reply<Trimmed>, Result<Trimmed, StoreError>),
+    Forgotten(Reply<u64>, Result<u64, StoreError>),
 }
 
 impl Done {
@@ -75,6 +83,8 @@ impl Done {
         match self {
             Self::Committed(reply, answer) => drop(reply.send(answer)),
             Self::Allocated(reply, answer) => drop(reply.send(answer)),
+            Self::Trimmed(reply, answer) => drop(reply.send(answer)),
+            Self::Forgotten(reply, answer) => drop(reply.send(answer)),
         }
     }
 
@@ -82,6 +92,8 @@ impl Done {
         match self {
             Self::Committed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Allocated(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Trimmed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Forgotten(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
         }
     }
 }
@@ -250,6 +262,18 @@ impl Group {
                 let block = commit::allocate(connection, sequence, count).await;
                 let is_done = block.is_ok();
                 self.done.push(Done::Allocated(reply, block));
+                is_done
+            }
+            Some(Job::Trim(up_to, before, limit, reply)) => {
+                let trimmed = commit::trim(connection, up_to, before, limit).await;
+                let is_done = trimmed.is_ok();
+                self.done.push(Done::Trimmed(reply, trimmed));
+                is_done
+            }
+            Some(Job::ForgetAnswers(now, limit, reply)) => {
+                let forgotten = commit::forget_answers(connection, now, limit).await;
+                let is_done = forgotten.is_ok();
+                self.done.push(Done::Forgotten(reply, forgotten));
                 is_done
             }
         };

@@ -186,7 +186,7 @@ impl State {
     }
 
     fn append(&mut self, event: NewEvent, changeset: ChangesetId) {
-        let position = Position::new(self.log.len() as u64).next();
+        let position = self.head().next();
         self.log.push(Logged(Arc::new(Event { log: self.log_id, position, changeset, event })));
     }
 }

@@ -11,7 +11,7 @@ use alm_core::{
         App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, EnvironmentName, Event, LogId,
         Position, RunningVersion, Timestamp, User, Username, Version, VersionId,
     },
-    ports::{AppFilter, AuditFilter, DeploymentFilter, VersionFilter},
+    ports::{AppFilter, AuditFilter, DeploymentFilter, StoreError, VersionFilter},
 };
 
 use super::state::State;
@@ -108,13 +108,21 @@ impl State {
         letters
     }
 
-    pub(crate) fn events(&self, after: Position, limit: usize) -> Vec<Arc<Event>> {
+    /// Whoever asks for what was trimmed must be told, or takes it that nothing was there.
+    pub(crate) fn events(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        if after < self.oldest().previous() {
+            return Err(StoreError::Gone { oldest: self.oldest() });
+        }
         let events = self.log.iter().map(|logged| &logged.0);
-        events.filter(|event| event.position > after).take(limit).cloned().collect()
+        Ok(events.filter(|event| event.position > after).take(limit).cloned().collect())
+    }
+
+    pub(crate) fn oldest(&self) -> Position {
+        Position::new(self.trimmed).next()
     }
 
     pub(crate) fn head(&self) -> Position {
-        Position::new(self.log.len() as u64)
+        Position::new(self.trimmed + self.log.len() as u64)
     }
 
     pub(crate) fn entry(&self, index: AuditIndex) -> Option<AuditEntry> {

@@ -6,9 +6,9 @@ use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, Receipt},
     domain::{
         App, AppId, AuditEntry, ChangesetId, CloudEvent, Deployment, DeploymentId, Event, LogId, Position, Rejected,
-        UserRecord, Username, Version, VersionId,
+        Timestamp, UserRecord, Username, Version, VersionId,
     },
-    ports::{IdBlock, Sequence},
+    ports::{IdBlock, Sequence, Trimmed},
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub(crate) struct State {
     pub(crate) deployments: BTreeMap<DeploymentId, Deployment>,
     pub(crate) users: BTreeMap<Username, UserRecord>,
     pub(crate) audit: Vec<AuditEntry>,
+    /// How many events were taken from the front of the log.
+    #[serde(default)]
+    pub(crate) trimmed: u64,
     pub(crate) log: Vec<Logged>,
     pub(crate) receipts: BTreeMap<ChangesetId, Receipt>,
     pub(crate) remembered: Vec<IdempotencyRecord>,
@@ -39,12 +42,36 @@ impl State {
             deployments: BTreeMap::new(),
             users: BTreeMap::new(),
             audit: Vec::new(),
+            trimmed: 0,
             log: Vec::new(),
             receipts: BTreeMap::new(),
             remembered: Vec::new(),
             checkpoints: Vec::new(),
             dead_letters: Vec::new(),
         }
+    }
+
+    /// Takes the oldest events from the log, as long as they stand at `up_to` or below and happened before `before`. With them
+    /// goes what is known of their changesets.
+    pub(crate) fn trim(&mut self, up_to: Position, before: Timestamp, limit: usize) -> Trimmed {
+        let goes = |logged: &&Logged| logged.0.position <= up_to && logged.0.time < before;
+        let events = self.log.iter().take(limit).take_while(goes).count();
+        for logged in self.log.drain(..events) {
+            self.receipts.remove(&logged.0.changeset);
+        }
+        self.trimmed += events as u64;
+        Trimmed { events: events as u64, oldest: self.oldest() }
+    }
+
+    /// Forgets answers that have expired; says how many.
+    pub(crate) fn forget_answers(&mut self, now: Timestamp, limit: usize) -> u64 {
+        let mut forgotten = 0;
+        self.remembered.retain(|record| {
+            let goes = forgotten < limit as u64 && !record.is_live(now);
+            forgotten += u64::from(goes);
+            !goes
+        });
+        forgotten
     }
 
     /// Gives `count` ids away.

@@ -10,7 +10,7 @@ use alm_core::{
     },
     ports::{
         AppFilter, AuditFilter, BackendError, Committer, DeploymentFilter, EventLog, IdBlock, Outcome, Reader,
-        Sequence, StoreError, VersionFilter,
+        Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -80,6 +80,14 @@ impl Committer for JsonFileStore {
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.change(move |state| Ok(state.allocate(sequence, count))).await
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        self.change(move |state| Ok(state.trim(up_to, before, limit))).await
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.change(move |state| Ok(state.forget_answers(now, limit))).await
+    }
 }
 
 #[async_trait]
@@ -89,7 +97,11 @@ impl EventLog for JsonFileStore {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
-        Ok(self.state().await?.events(after, limit))
+        self.state().await?.events(after, limit)
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        Ok(self.state().await?.oldest())
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use alm_core::{Alm, domain::Password, ports::TokioTimer};
+use alm_core::{Alm, domain::Password, ports::TokioTimer, runtime::Retention};
 use alm_http::{
     Api, Readiness,
     auth::{Argon2Hasher, Jwt},
@@ -44,6 +44,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
         .password_hasher(Arc::new(Argon2Hasher::default()))
         .token_seconds(settings.jwt_ttl_secs)
         .auto_deploy(settings.auto_deploy.0.clone())
+        .retention(retention(settings.log_retention_days))
         .build();
 
     let (stop, stopping) = watch::channel(false);
@@ -99,6 +100,14 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
 async fn drained(alm: &Alm) {
     while !matches!(alm.progress().await, Ok(progress) if progress.iter().all(|consumer| consumer.lag() == 0)) {
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Answers that have expired always go, events when they are so many days old; 0: never.
+fn retention(days: u32) -> Retention {
+    match days {
+        0 => Retention::default(),
+        days => Retention::default().of_log(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
     }
 }
 

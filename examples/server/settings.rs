@@ -99,6 +99,9 @@ pub(crate) struct Settings {
     /// Environments to which each new version is deployed (pending) by itself, separated by commas
     #[arg(long, env, value_name = "NAMES", default_value = "", hide_default_value = true, global = true)]
     pub(crate) auto_deploy: Environments,
+    /// For how many days events stay in the event log at least; 0: for ever. The audit log is always kept
+    #[arg(long, env, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=36_500), global = true)]
+    pub(crate) log_retention_days: u32,
     /// Serves /metrics on this port instead, on the same address
     #[arg(long, env, value_name = "PORT", global = true)]
     pub(crate) metrics_port: Option<u16>,

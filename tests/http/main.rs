@@ -28,6 +28,7 @@ mod problems;
 mod process;
 mod races;
 mod request_headers;
+mod retention;
 mod streams;
 mod support;
 mod twins;

@@ -2,7 +2,7 @@
 
 use alm_core::{
     Context, Error, Principal,
-    domain::{DeploymentStatus, FieldError, Invalid, Revision, Subject, TraceParent},
+    domain::{DeploymentStatus, FieldError, Invalid, Position, Revision, Subject, TraceParent},
     policy::Action,
     ports::{
         AuthError, BackendError, BackendErrorKind, Contention, DirectoryError, Outcome, PasswordError, StoreError,
@@ -35,7 +35,7 @@ fn each_error_has_a_code_says_whether_to_try_again_and_whether_it_had_an_effect(
     let tag = Unique::VersionTag { app_id: v1.app_id, tag: v1.tag };
     let corrupt = || BackendError::corrupt("test", "read");
     let illegal = DeploymentStatus::Failed.to(DeploymentStatus::Running).unwrap_err();
-    let expected: [(Error, &str, bool, Outcome); 26] = [
+    let expected: [(Error, &str, bool, Outcome); 27] = [
         (refused("empty"), "invalid-field", false, NotApplied),
         (refused("unknown-parent"), "unknown-parent", false, NotApplied),
         (Error::Unauthenticated, "unauthenticated", false, NotApplied),
@@ -61,6 +61,7 @@ fn each_error_has_a_code_says_whether_to_try_again_and_whether_it_had_an_effect(
         (Error::IdempotencyInProgress, "idempotency-key-in-progress", true, NotApplied),
         (Error::Contended(subject()), "contended", true, NotApplied),
         (PasswordError::Busy.into(), "busy", true, NotApplied),
+        (StoreError::Gone { oldest: Position::FIRST }.into(), "gone", false, NotApplied),
         (Error::NotConfigured("a bus"), "not-configured", false, NotApplied),
         (StoreError::Conflict(Contention::Revision(subject())).into(), "conflict", true, NotApplied),
         (StoreError::Unsupported("that").into(), "unsupported", false, NotApplied),

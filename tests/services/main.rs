@@ -16,5 +16,6 @@ mod ids;
 mod model;
 mod races;
 mod relay;
+mod retention;
 mod rough_store;
 mod supervision;

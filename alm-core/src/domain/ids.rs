@@ -113,6 +113,18 @@ counter! {
 impl Position {
     /// Before the first event: what a consumer that has read nothing stands at.
     pub const START: Self = Self(0);
+
+    /// The one before this: after it, this one is read. Before the first there is only [`Position::START`].
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::START
+    }
 }
 
 /// A `UUIDv7` (RFC 9562) that the [`Ids`](crate::ports::Ids) port gives.

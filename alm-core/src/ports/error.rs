@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     changeset::{ConsumerName, Guard},
-    domain::{AppId, AppName, Subject, Tag, Username},
+    domain::{AppId, AppName, Position, Subject, Tag, Username},
 };
 
 /// Whether a call that failed had an effect.
@@ -32,6 +32,12 @@ pub enum StoreError {
     /// What the changeset was decided on does not hold any more.
     #[error("it does not hold that {0}")]
     GuardFailed(Guard),
+    /// The events that were asked for were trimmed from the log.
+    #[error("the log begins at {oldest}: the events before it are gone")]
+    Gone {
+        /// Where the log begins.
+        oldest: Position,
+    },
     /// This store can't do that.
     #[error("this store does not support {0}")]
     Unsupported(&'static str),
@@ -46,7 +52,11 @@ impl StoreError {
         match self {
             Self::Conflict(_) => true,
             Self::Backend(error) => error.is_retryable(),
-            Self::AlreadyExists(_) | Self::NotFound(_) | Self::GuardFailed(_) | Self::Unsupported(_) => false,
+            Self::AlreadyExists(_)
+            | Self::NotFound(_)
+            | Self::GuardFailed(_)
+            | Self::Gone { .. }
+            | Self::Unsupported(_) => false,
         }
     }
 
@@ -58,6 +68,7 @@ impl StoreError {
             | Self::NotFound(_)
             | Self::Conflict(_)
             | Self::GuardFailed(_)
+            | Self::Gone { .. }
             | Self::Unsupported(_) => Outcome::NotApplied,
         }
     }
@@ -69,6 +80,7 @@ impl StoreError {
             Self::NotFound(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::GuardFailed(_) => "guard-failed",
+            Self::Gone { .. } => "gone",
             Self::Unsupported(_) => "unsupported",
             Self::Backend(_) => "backend",
         }

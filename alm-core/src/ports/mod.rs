@@ -21,4 +21,4 @@ pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};
 pub use directory::{Directory, DirectoryError, Existence, StoreDirectory};
 pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError, Unique};
 pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
-pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store};
+pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store, Trimmed};

@@ -129,7 +129,8 @@ pub trait Reader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Whether a changeset was committed: its receipt if so. It answers for changesets that have at least one event.
+    /// Whether a changeset was committed: its receipt if so. It answers for changesets that have at least one event, as long
+    /// as all of them stand in the log: with the first that is [trimmed](Committer::trim) the receipt may be forgotten.
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError>;
 }
 
@@ -180,8 +181,8 @@ pub trait Committer: Send + Sync {
     ///   `a_key_is_one_principals_for_one_action`.
     /// - A letter about an event that the consumer has buried before replaces the earlier one. Checked by
     ///   `an_event_buried_again_replaces_its_letter`.
-    /// - A changeset with events whose id was committed before has no effect; the answer is the first receipt. Checked
-    ///   by `the_same_changeset_twice_gives_the_first_receipt`,
+    /// - A changeset with events whose id was committed before has no effect, as long as its events stand in the log; the
+    ///   answer is the first receipt. Checked by `the_same_changeset_twice_gives_the_first_receipt`,
     ///   `the_first_receipt_also_answers_when_the_changeset_would_fail_now`,
     ///   `of_many_who_send_one_changeset_each_gets_the_same_receipt`,
     ///   `a_changeset_sent_through_two_handles_has_one_effect`.
@@ -213,6 +214,42 @@ pub trait Committer: Send + Sync {
     /// # Errors
     /// [`StoreError::Unsupported`] for resources that this store does not keep, else only [`StoreError::Backend`].
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError>;
+
+    /// Removes events from the front of the log: the oldest, and those that follow it, as long as they stand at `up_to` or below
+    /// and happened before `before`; at most `limit`.
+    ///
+    /// # Contract
+    /// - What is left is the end of the log as it was, without a gap: no event goes while one below it stays, however old it
+    ///   is. Checked by `the_log_is_trimmed_from_the_front`, `no_more_is_trimmed_than_was_asked_for`.
+    /// - The head stays where it is, and no position is given again, also when no event is left and after a restart. Checked
+    ///   by `a_log_that_was_trimmed_to_its_end_goes_on_behind_it`, `where_the_log_begins_survives_a_restart`.
+    /// - It may be called while others commit, read and trim, through whichever handles: each event goes once, and no reader
+    ///   sees a gap. Checked by `what_many_trim_at_once_goes_once`, `whoever_reads_while_the_log_is_trimmed_sees_no_gap`,
+    ///   `a_trim_is_seen_through_every_handle`.
+    /// - It touches nothing but events and, with the first event of a changeset, its receipt. Checked by
+    ///   `trimming_the_log_touches_nothing_else`, `a_changeset_is_known_as_long_as_its_events_stand`.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`]. Whatever its outcome, the call may be made again.
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError>;
+
+    /// Forgets remembered answers that have expired at `now`, at most `limit`; says how many.
+    ///
+    /// # Contract
+    /// It takes none that is live, and as many as it may. Checked by `expired_answers_are_forgotten_and_no_live_one`.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`]. Whatever its outcome, the call may be made again.
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
+}
+
+/// What [`Committer::trim`] has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many events it has removed.
+    pub events: u64,
+    /// Where the log begins now, as [`EventLog::oldest`] says it.
+    pub oldest: Position,
 }
 
 /// Which ids.
@@ -235,7 +272,7 @@ pub struct IdBlock {
     pub count: u32,
 }
 
-/// The log of everything that happened.
+/// The log of everything that happened. What is old may be [trimmed](Committer::trim) from its front.
 ///
 /// # Contract
 /// - Positions are gapless from 1 and follow the order of the commits, by whichever handles. Checked by
@@ -251,11 +288,27 @@ pub trait EventLog: Send + Sync {
 
     /// Events after `after`, in order, at most `limit`.
     ///
+    /// # Contract
+    /// It never passes over what is gone: whoever asks for an event that was trimmed is told so, also by a read that races
+    /// the trim. Checked by `the_log_is_trimmed_from_the_front`, `whoever_reads_while_the_log_is_trimmed_sees_no_gap`,
+    /// `a_log_that_was_trimmed_to_its_end_goes_on_behind_it`.
+    ///
     /// # Errors
-    /// Only [`StoreError::Backend`].
+    /// - [`Gone`](StoreError::Gone): the event behind `after` was trimmed.
+    /// - [`Backend`](StoreError::Backend).
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError>;
 
-    /// The position of the newest event, [`Position::START`] in an empty log.
+    /// Where the log begins: the position of the oldest event that is there, or that the next one will get when none is.
+    ///
+    /// # Contract
+    /// All that is there is read after the position below it. Checked by `the_log_is_trimmed_from_the_front`,
+    /// `a_log_that_was_trimmed_to_its_end_goes_on_behind_it`.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`].
+    async fn oldest(&self) -> Result<Position, StoreError>;
+
+    /// The position of the newest event that there ever was, [`Position::START`] when there was none.
     ///
     /// # Errors
     /// Only [`StoreError::Backend`].

@@ -53,7 +53,7 @@ impl Consumer {
         loop {
             // A handler that panics must not take the other consumers with it.
             let caught = AssertUnwindSafe(self.catch_up(timer)).catch_unwind().await;
-            match caught.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) {
+            match caught.unwrap_or_else(|panic| Err(panicked("handler", "handle events", panic.as_ref()))) {
                 Ok(position) => {
                     backoff.reset();
                     self.wait(position, timer).await;
@@ -70,10 +70,13 @@ impl Consumer {
     /// Handles everything that is in the log; says where it stands then.
     ///
     /// # Errors
-    /// The store failed. What was handled before is committed.
+    /// The store failed, or what is to be handled next is [gone](StoreError::Gone). What was handled before is committed.
     pub async fn catch_up(&self, timer: &dyn Timer) -> Result<Position, StoreError> {
         let store = self.store();
-        let mut position = store.checkpoint(&self.name, store.log_id()).await?.unwrap_or(Position::START);
+        let mut position = match self.stands().await? {
+            Some(position) => position,
+            None => self.begin().await?,
+        };
         loop {
             let events = store.read(position, BATCH).await?;
             if events.is_empty() {
@@ -81,6 +84,22 @@ impl Consumer {
             }
             position = self.consume(&events, position, timer).await?;
         }
+    }
+
+    async fn stands(&self) -> Result<Option<Position>, StoreError> {
+        self.store().checkpoint(&self.name, self.store().log_id()).await
+    }
+
+    /// Where it begins that has never stood anywhere: before the oldest event that is kept.
+    async fn begin(&self) -> Result<Position, StoreError> {
+        let oldest = self.store().oldest().await?;
+        let position = oldest.previous();
+        if position > Position::START {
+            // So that from now on it is not new: what comes to be gone without it must not be passed over.
+            self.store().commit(self.changeset(Effects::default(), Position::START, position)).await?;
+            tracing::warn!(consumer = %self.name, %oldest, "a new consumer begins at the oldest event that is kept");
+        }
+        Ok(position)
     }
 
     async fn consume(&self, events: &[Arc<Event>], from: Position, timer: &dyn Timer) -> Result<Position, StoreError> {
@@ -103,8 +122,7 @@ impl Consumer {
                     yield_now().await;
                 }
                 Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => {
-                    let store = self.store();
-                    return Ok(store.checkpoint(&self.name, store.log_id()).await?.unwrap_or(Position::START));
+                    return Ok(self.stands().await?.unwrap_or(Position::START));
                 }
                 Err(Stop::LookAgain(error)) => return Err(error),
                 Err(Stop::DecideAgain(error)) => {
@@ -158,7 +176,9 @@ impl Consumer {
                 Ok(count)
             }
             Err(error) => Err(match error {
-                StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Backend(_) => Stop::LookAgain(error),
+                StoreError::Conflict(Contention::Checkpoint(_)) | StoreError::Gone { .. } | StoreError::Backend(_) => {
+                    Stop::LookAgain(error)
+                }
                 StoreError::AlreadyExists(_)
                 | StoreError::NotFound(_)
                 | StoreError::Conflict(_)
@@ -222,8 +242,9 @@ fn impossible(what: &'static str) -> StoreError {
     BackendError::internal("handler", "handle events").with_source(what).into()
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> StoreError {
+/// A fault that shows what panicked, of `adapter` while it did `operation`.
+pub(super) fn panicked(adapter: &'static str, operation: &'static str, panic: &(dyn Any + Send)) -> StoreError {
     let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let message = format!("it panicked: {}", message.unwrap_or("no message"));
-    BackendError::internal("handler", "handle events").with_source(message).into()
+    BackendError::internal(adapter, operation).with_source(message).into()
 }

@@ -2,6 +2,19 @@
 //!
 //! A [`Consumer`] reads the log from its checkpoint on, asks its [`Handler`] what follows from the events, and commits that
 //! together with the new checkpoint: whatever crashes, each event has its effect once.
+//!
+//! # What is kept
+//! The log grows for ever, and so do the answers that are remembered for idempotency keys, unless the host asks for
+//! [`Retention`]. Then [`Housekeeping`] removes what is old, but never an event that a registered consumer (the relay is one) has
+//! yet to handle: one that stands still, or has never begun, holds the log. Where several processes work on one store, let those
+//! have a retention that know all of its consumers.
+//!
+//! - A consumer that is new begins at the oldest event that is kept, and the log of the host says so.
+//! - A consumer whose checkpoint is behind what is kept (its data were restored from an old backup, say, or another process has
+//!   trimmed the log without knowing of it) does not pass over what it has missed. It waits, and warns each time it looks:
+//!   *consumer waits*, with the [position](crate::ports::StoreError::Gone) at which the log begins. Bring back what is missing; or
+//!   accept that it is missed, and commit a [`Changeset::progress`](crate::changeset::Changeset::progress) that moves the checkpoint
+//!   to the position before that one.
 
 mod audit;
 mod auto_deploy;
@@ -10,9 +23,10 @@ mod cascade;
 mod consumer;
 mod handler;
 mod relay;
+mod retention;
 mod turn;
 
-use futures_util::future::{join_all, select};
+use futures_util::future::{join, join_all, select};
 
 use crate::{
     changeset::ConsumerName,
@@ -27,6 +41,7 @@ pub use cascade::Cascade;
 pub use consumer::Consumer;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
 pub use relay::Relay;
+pub use retention::{Housekeeping, Removed, Retention};
 #[cfg(feature = "testing")]
 pub(crate) use turn::yield_now;
 
@@ -49,14 +64,20 @@ impl Progress {
 }
 
 impl Alm {
-    /// Runs every consumer until `shutdown` is done. Spawn it beside the service; without it the audit log stays empty and
-    /// nothing cascades. It may run in several processes on one store: they take turns.
+    /// Runs every consumer until `shutdown` is done, and removes what is not to be kept any longer. Spawn it beside the service;
+    /// without it the audit log stays empty and nothing cascades. It may run in several processes on one store: they take turns.
     ///
     /// It ends with `shutdown` only: faults of the store are waited out. Dropping it is safe.
     pub async fn run<T: Timer>(&self, timer: T, shutdown: impl Future<Output = ()> + Send) {
         let consumers: Vec<_> =
             self.inner.handlers.iter().map(|handler| Consumer::new(self.clone(), handler.clone())).collect();
-        let work = join_all(consumers.iter().map(|consumer| consumer.run(&timer)));
+        let consuming = join_all(consumers.iter().map(|consumer| consumer.run(&timer)));
+        let keeping_house = async {
+            if let Some(retention) = self.inner.retention {
+                Housekeeping::new(self.clone(), retention).run(&timer).await;
+            }
+        };
+        let work = join(consuming, keeping_house);
         select(std::pin::pin!(shutdown), std::pin::pin!(work)).await;
         tracing::info!("consumers stopped");
     }

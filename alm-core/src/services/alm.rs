@@ -6,7 +6,7 @@ use crate::{
     domain::{Subject, Timestamp},
     policy::{Action, Principal},
     ports::{Authenticator, Authorizer, Clock, Decision, Directory, Ids, PasswordHasher, Store, TokenIssuer},
-    runtime::Handler,
+    runtime::{Handler, Retention},
 };
 
 use super::{
@@ -34,6 +34,7 @@ pub(crate) struct Inner {
     pub(super) hasher: Option<Arc<dyn PasswordHasher>>,
     pub(super) token_seconds: u32,
     pub(crate) handlers: Vec<Arc<dyn Handler>>,
+    pub(crate) retention: Option<Retention>,
     pub(super) id_pool: IdPool,
     pub(super) running: Running,
     pub(super) last_stamp: AtomicI64,

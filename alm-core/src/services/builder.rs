@@ -9,7 +9,7 @@ use crate::{
         Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
         SystemIds, TokenIssuer,
     },
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Relay},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Relay, Retention},
 };
 
 use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running};
@@ -28,6 +28,7 @@ pub struct AlmBuilder {
     token_seconds: u32,
     auto_deploy: Vec<EnvironmentName>,
     handlers: Vec<Arc<dyn Handler>>,
+    retention: Option<Retention>,
 }
 
 impl AlmBuilder {
@@ -44,6 +45,7 @@ impl AlmBuilder {
             token_seconds: 900,
             auto_deploy: Vec::new(),
             handlers: Vec::new(),
+            retention: None,
         }
     }
 
@@ -112,6 +114,12 @@ impl AlmBuilder {
         self
     }
 
+    /// What [`Alm::run`] removes when it is old; nothing unless told.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
     /// The finished handle.
     pub fn build(self) -> Alm {
         let mut handlers: Vec<Arc<dyn Handler>> =
@@ -130,6 +138,7 @@ impl AlmBuilder {
                 hasher: self.hasher,
                 token_seconds: self.token_seconds,
                 handlers,
+                retention: self.retention,
                 id_pool: IdPool::default(),
                 running: Running::default(),
                 last_stamp: AtomicI64::new(Timestamp::MIN.micros()),

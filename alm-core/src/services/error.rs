@@ -2,7 +2,7 @@
 //! that it can't be known.
 
 use crate::{
-    domain::{FieldError, IllegalTransition, Invalid, Rejected, Revision, Subject},
+    domain::{FieldError, IllegalTransition, Invalid, Position, Rejected, Revision, Subject},
     policy::Action,
     ports::{AuthError, BackendError, DirectoryError, Outcome, PasswordError, StoreError, Unique},
 };
@@ -63,6 +63,12 @@ pub enum Error {
     /// Too many passwords are being checked at once.
     #[error("too many passwords are being checked")]
     Busy,
+    /// The events that were asked for are not kept any more.
+    #[error("the log begins at {oldest}: the events before it are gone")]
+    Gone {
+        /// Where the log begins.
+        oldest: Position,
+    },
     /// The host has not plugged in what this needs.
     #[error("this service is built without {0}")]
     NotConfigured(&'static str),
@@ -108,6 +114,7 @@ impl Error {
             Self::IdempotencyInProgress => "idempotency-key-in-progress",
             Self::Contended(_) => "contended",
             Self::Busy => "busy",
+            Self::Gone { .. } => "gone",
             Self::NotConfigured(_) => "not-configured",
             Self::Store(error) => error.code(),
             Self::Backend(_) => "backend",
@@ -131,6 +138,7 @@ impl Error {
             | Self::OwnAccount
             | Self::PreconditionFailed { .. }
             | Self::IdempotencyMismatch
+            | Self::Gone { .. }
             | Self::NotConfigured(_) => false,
         }
     }
@@ -154,6 +162,7 @@ impl Error {
             | Self::IdempotencyInProgress
             | Self::Contended(_)
             | Self::Busy
+            | Self::Gone { .. }
             | Self::NotConfigured(_) => Outcome::NotApplied,
         }
     }
@@ -164,6 +173,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::AlreadyExists(unique) => Self::AlreadyExists(unique),
             StoreError::NotFound(subject) => Self::NotFound(subject),
+            StoreError::Gone { oldest } => Self::Gone { oldest },
             other => Self::Store(other),
         }
     }

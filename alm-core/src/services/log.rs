@@ -17,11 +17,20 @@ impl Log<'_> {
     /// Events after a position, in order, gapless.
     ///
     /// # Errors
-    /// Those of every use case.
+    /// [`Error::Gone`] when the event behind `after` is not kept any more, and those of every use case.
     pub async fn read(&self, cx: &Context, after: Position, limit: Limit) -> Result<Page<Arc<Event>, Position>, Error> {
         self.0.authorize(cx, Action::ListEvents, Subject::Events).await?;
         let events = self.0.inner.store.read(after, limit.and_one_more()).await?;
         Ok(Page::of(events, limit, |event| event.position))
+    }
+
+    /// Where the log begins: the position of the oldest event that is kept, or that the next one will get when none is.
+    ///
+    /// # Errors
+    /// Those of every use case.
+    pub async fn oldest(&self, cx: &Context) -> Result<Position, Error> {
+        self.0.authorize(cx, Action::ListEvents, Subject::Events).await?;
+        Ok(self.0.inner.store.oldest().await?)
     }
 
     /// Waits until it is worth reading on after `after`: there are events, or there may be. A commit of another process may go

@@ -98,17 +98,18 @@ pub async fn settle_at(alm: &Alm, auto_deploy: &[&str], events: u64) {
     }
 }
 
-/// The whole log as it is now. It has no gap, and no event twice.
+/// The log as it is now, from the oldest event that is kept. It has no gap, and no event twice.
 pub async fn log_of(log: &dyn EventLog) -> Vec<Arc<Event>> {
     log_with(log, 0).await
 }
 
-/// The whole log, as soon as it has at least `events` events. It has no gap, and no event twice.
+/// The same, as soon as there were at least `events` events, those that were trimmed included.
 pub async fn log_with(log: &dyn EventLog, events: u64) -> Vec<Arc<Event>> {
     let patience = Patience::new();
     let mut all: Vec<Arc<Event>> = Vec::new();
+    let trimmed = log.oldest().await.expect("the log says where it begins").previous().get();
     loop {
-        let seen = all.len() as u64;
+        let seen = trimmed + all.len() as u64;
         let more = log.read(Position::new(seen), BATCH).await.expect("the log is read");
         assert!(more.len() <= BATCH, "more events than were asked for");
         for (event, position) in more.iter().zip(seen + 1..) {

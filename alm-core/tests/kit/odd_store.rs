@@ -13,7 +13,7 @@ use alm_core::{
     },
     ports::{
         AppFilter, AuditFilter, BackendError, BackendErrorKind, Committer, DeploymentFilter, EventLog, IdBlock,
-        Outcome, Reader, Sequence, StoreError, VersionFilter,
+        Outcome, Reader, Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use alm_store_memory::MemoryStore;
@@ -100,6 +100,14 @@ impl Committer for OddStore {
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.store.allocate(sequence, count).await
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        self.store.trim(up_to, before, limit).await
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.store.forget_answers(now, limit).await
+    }
 }
 
 #[async_trait]
@@ -114,6 +122,10 @@ impl EventLog for OddStore {
         let mut events = self.store.read(after, limit).await?;
         events.retain(|event| event.position.get() <= sealed);
         Ok(events)
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        self.store.oldest().await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

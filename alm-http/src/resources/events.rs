@@ -93,11 +93,15 @@ fn position(text: &str) -> Result<Position, Rejected> {
 
 /// Read the event log
 ///
+/// It begins after the position `after`, or with the oldest event that is kept. When the events after `after` are not kept any more,
+/// the answer is `410`, and its `oldest` says where the log begins.
+///
 /// With `Accept: text/event-stream` the answer is a stream of server-sent events that goes on with the log: each has an event as
 /// its data and the position as its id. A client that was cut off sends the last id in `Last-Event-ID`, as browsers do by
-/// themselves, and misses nothing.
+/// themselves, and misses nothing. A stream whose next events are gone before they could be sent ends with an event of the type
+/// `gone`, whose data say `oldest`; whoever comes again with the last id gets `410`.
 #[utoipa::path(get, path = "/events", tag = "events", params(
-    ("after" = Option<i64>, Query, description = "Only events after this position", minimum = 0),
+    ("after" = Option<i64>, Query, description = "Only events after this position; all that are kept unless told", minimum = 0),
     ("Last-Event-ID" = Option<i64>, Header, description = "Of a stream: only events after this position, whatever `after` says",
         minimum = 0),
     crate::openapi::LimitParam,
@@ -110,9 +114,13 @@ async fn list_events(
     headers: HeaderMap,
     Listing { context, filter: AllEvents, after, limit, uri }: Listing<AllEvents>,
 ) -> Result<Response, ApiError> {
-    let after = after.unwrap_or(Position::START);
-    if stream::is_wanted(&headers) {
-        let after = stream::last_event_id(&headers)?.unwrap_or(after);
+    let is_stream = stream::is_wanted(&headers);
+    let last = if is_stream { stream::last_event_id(&headers)? } else { None };
+    let after = match last.or(after) {
+        Some(after) => after,
+        None => state.alm.log().oldest(&context).await?.previous(),
+    };
+    if is_stream {
         return stream::of(state, context, after).await.map(IntoResponse::into_response);
     }
     let page = state.alm.log().read(&context, after, limit).await?;

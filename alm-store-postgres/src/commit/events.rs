@@ -70,9 +70,9 @@ pub(super) async fn append(
     Ok(head.map(|head| Position::new(head.unsigned_abs())))
 }
 
-/// The receipt of a changeset that was committed and has events.
+/// The receipt of a changeset that was committed and has events, until the last of them is trimmed.
 pub(crate) async fn receipt(executor: impl PgExecutor<'_>, id: ChangesetId) -> Result<Option<Receipt>, Fault> {
-    let row = sqlx::query("SELECT decided_at FROM events WHERE changeset_id = $1 AND ordinal = 1")
+    let row = sqlx::query("SELECT decided_at FROM events WHERE changeset_id = $1 LIMIT 1")
         .bind(id.get())
         .fetch_optional(executor)
         .await?;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use alm_core::domain::{Event, LogId, Position};
-use sqlx::PgConnection;
+use alm_core::{
+    domain::{Event, LogId, Position},
+    ports::StoreError,
+};
+use sqlx::{PgConnection, Row};
 
 use crate::{
     error::Fault,
@@ -16,16 +19,31 @@ pub(crate) async fn events(
     after: Position,
     limit: usize,
 ) -> Result<Vec<Arc<Event>>, Fault> {
+    // One statement, so that the events and where the log begins are from one moment. It has a row also when there is no event.
     let rows = sqlx::query(concat!(
-        "SELECT ",
+        "SELECT page.*, log_oldest.position FROM log_oldest LEFT JOIN LATERAL (SELECT ",
         event_columns!(),
-        " FROM events WHERE position > $1 ORDER BY position LIMIT $2"
+        " FROM events WHERE position > $1 ORDER BY position LIMIT $2) page ON true ORDER BY page.position"
     ))
     .bind(bigint(after.get()))
     .bind(at_most(limit))
     .fetch_all(connection)
     .await?;
+    if let Some(row) = rows.first() {
+        let oldest = Position::new(row.try_get::<i64, _>(row.len() - 1)?.unsigned_abs());
+        if after < oldest.previous() {
+            return Err(StoreError::Gone { oldest }.into());
+        }
+        if row.try_get::<Option<i64>, _>(0)?.is_none() {
+            return Ok(Vec::new());
+        }
+    }
     Ok(all::<Logged>(&rows)?.into_iter().map(|logged| Arc::new(logged.within(log))).collect())
+}
+
+pub(crate) async fn oldest(connection: &mut PgConnection) -> Result<Position, Fault> {
+    let oldest: i64 = sqlx::query_scalar("SELECT position FROM log_oldest").fetch_one(connection).await?;
+    Ok(Position::new(oldest.unsigned_abs()))
 }
 
 pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Fault> {

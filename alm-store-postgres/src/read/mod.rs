@@ -21,7 +21,7 @@ use async_trait::async_trait;
 
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
-pub(crate) use log::{events, head};
+pub(crate) use log::{events, head, oldest};
 pub(crate) use shared::Shared;
 
 #[async_trait]

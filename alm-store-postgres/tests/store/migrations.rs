@@ -34,7 +34,7 @@ async fn ten_that_migrate_at_once_make_one_store() {
             .fetch_all(&place.pool())
             .await
             .unwrap();
-    assert_eq!(versions, (1..).take(versions.len()).collect::<Vec<_>>());
+    assert_eq!(versions, [1, 2, 3]);
     place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
 }
 
@@ -51,8 +51,8 @@ async fn a_store_that_is_not_migrated_is_refused_and_says_what_to_do() {
 async fn a_schema_of_another_version_is_refused_and_says_what_to_do() {
     let place = Place::migrated().await;
     for (version, advice) in [(99, "run a newer program"), (0, "run PostgresStore::migrate")] {
-        let set = "WITH gone AS (DELETE FROM $schema.alm_migrations WHERE version > 1) UPDATE $schema.alm_migrations";
-        place.execute(&format!("{set} SET version = {version} WHERE version IN (1, 99)")).await;
+        let only = "DELETE FROM $schema.alm_migrations; INSERT INTO $schema.alm_migrations (version) VALUES";
+        place.execute(&format!("{only} ({version})")).await;
         let (kind, told) = refusal(&place).await;
         assert_eq!(kind, BackendErrorKind::Corrupt);
         assert!(told.contains(&format!("at version {version}")) && told.contains(advice), "{told}");

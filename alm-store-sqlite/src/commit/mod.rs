@@ -9,6 +9,7 @@ mod deployments;
 mod events;
 mod guards;
 mod ids;
+mod retention;
 mod rows;
 mod together;
 mod users;
@@ -22,6 +23,7 @@ use alm_core::{
 use sqlx::SqliteConnection;
 
 pub(crate) use ids::allocate;
+pub(crate) use retention::{forget_answers, trim};
 pub(crate) use together::{apply_together, is_joinable};
 
 /// What came of a changeset.

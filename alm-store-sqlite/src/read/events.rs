@@ -11,11 +11,16 @@ use alm_core::{
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
 use super::{all, one};
-use crate::row::{Columns, at_most, sought};
+use crate::{
+    error::corrupt,
+    row::{Columns, at_most, sought},
+};
 
 const PAGE: &str = "
     SELECT position, id, changeset, subject, event_type, data, time, actor, trace FROM alm_events
-    WHERE position > ?1 ORDER BY position LIMIT ?2";
+    WHERE position > max(?1, (SELECT position - 1 FROM alm_log_oldest WHERE one = 1)) ORDER BY position LIMIT ?2";
+const OLDEST: &str = "SELECT one, position FROM alm_log_oldest";
+// Also when it was trimmed: the newest event stays in the table.
 const HEAD: &str = "SELECT position FROM alm_events ORDER BY position DESC LIMIT 1";
 
 /// The statements that read pages.
@@ -29,7 +34,24 @@ pub(crate) async fn page(
     limit: usize,
 ) -> Result<Vec<Arc<Event>>, StoreError> {
     let statement = sqlx::query(PAGE).bind(sought(after.get())).bind(at_most(limit));
-    all(readers, statement, |row| parse(log, row)).await
+    let events = all(readers, statement, |row| parse(log, row)).await?;
+    // The log has no gap, so when the first event does not follow, what is between was trimmed. When there is none, perhaps all
+    // was. To ask by a statement of its own is right: what is not trimmed now was not before.
+    if events.first().is_some_and(|event| event.position == after.next()) {
+        return Ok(events);
+    }
+    let oldest = oldest(readers).await?;
+    if after < oldest.previous() { Err(StoreError::Gone { oldest }) } else { Ok(events) }
+}
+
+pub(crate) async fn oldest(readers: &SqlitePool) -> Result<Position, StoreError> {
+    let oldest = one(readers, sqlx::query(OLDEST), |row| {
+        let mut columns = Columns::of("alm_log_oldest", row);
+        columns.take::<i64>()?;
+        columns.count(Position::new)
+    })
+    .await?;
+    oldest.ok_or_else(|| corrupt("read", "the table alm_log_oldest is empty".to_owned()))
 }
 
 pub(crate) async fn head(readers: &SqlitePool) -> Result<Position, StoreError> {

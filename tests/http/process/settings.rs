@@ -50,6 +50,8 @@ fn a_value_that_is_none_is_refused_by_name() {
         ("MIGRATE", "perhaps"),
         ("JWT_TTL_SECS", "0"),
         ("JWT_TTL_SECS", "soon"),
+        ("LOG_RETENTION_DAYS", "-1"),
+        ("LOG_RETENTION_DAYS", "a month"),
         ("METRICS_PORT", "x"),
         ("AUTO_DEPLOY", "Prod"),
         ("ADMIN_PASSWORD", "short"),
@@ -114,6 +116,7 @@ fn help_lists_every_setting_by_both_its_names() {
         "JWT_TTL_SECS",
         "ADMIN_PASSWORD",
         "AUTO_DEPLOY",
+        "LOG_RETENTION_DAYS",
         "METRICS_PORT",
         "LOG",
     ] {

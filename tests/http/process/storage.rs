@@ -2,6 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use alm_core::{
+    changeset::Change,
+    ports::Committer as _,
+    testing::fixtures::{app, of},
+};
+use alm_store_sqlite::SqliteOptions;
 use serde_json::json;
 
 use super::{Clients as _, Process, run};
@@ -115,4 +121,47 @@ fn a_database_that_cannot_be_opened_is_said_in_one_line() {
         assert_eq!(refused.stderr.len(), 1, "{:?}", refused.stderr);
         assert!(refused.stderr[0].starts_with("error: DB_URL: "), "{:?}", refused.stderr);
     }
+}
+
+/// The log as a server on the database shows it, and the number of its audit entries, once `looks_right` says so.
+async fn shown(server: &mut Process, looks_right: impl Fn(&[String]) -> bool + Send) -> (Vec<String>, usize) {
+    let token = server.client().post("/login", &json!({"username": "admin", "password": PASSWORD})).await.ok(200);
+    let admin = server.client().with_token(token["access_token"].as_str().unwrap());
+    crate::support::eventually("the log looks right", async || {
+        let events = admin.all("/events?limit=200").await;
+        let log: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+        let audited = admin.all("/audit/events").await.len();
+        looks_right(&log).then_some((log, audited))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn old_events_leave_the_log_unless_they_are_to_stay_for_ever_and_are_audited_still() {
+    // given a database with an event of 1970
+    let database = Database::new();
+    let url = database.url();
+    let store = SqliteOptions::new(database.path()).migrate(true).open().await.unwrap();
+    store.commit(of(Change::app_created(&app(1, "billing")))).await.unwrap();
+    store.close().await;
+    let settings = |days| [("DB_URL", url.as_str()), ("ADMIN_PASSWORD", PASSWORD), ("LOG_RETENTION_DAYS", days)];
+
+    // when nothing is to go, at a first start and when all is handled
+    for _ in 0..2 {
+        let mut server = Process::serve(&settings("0"));
+        let (log, _) = shown(&mut server, |log| log.contains(&"LoginSucceeded".to_owned())).await;
+        assert_eq!(log[..2], ["AppCreated", "UserCreated"]);
+        server.signal("TERM");
+        assert_eq!(server.ended().status.code(), Some(0));
+    }
+
+    // when what is older than a day is to go
+    let mut server = Process::serve(&settings("1"));
+    let (log, audited) = shown(&mut server, |log| log[0] != "AppCreated").await;
+
+    // then
+    assert_eq!(log[0], "UserCreated");
+    assert!(audited > log.len(), "audit entries stay");
+    let trimmed = server.logged("log trimmed");
+    assert_eq!((&trimmed["events"], &trimmed["oldest"]), (&json!(1), &json!("2")), "{trimmed}");
 }

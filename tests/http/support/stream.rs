@@ -15,7 +15,7 @@ impl Stream {
         Self { response, text: String::new() }
     }
 
-    /// The id and the data of the next event, or `None` when the stream has ended.
+    /// The id of the next event, or its type if it has none, and its data; or `None` when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -24,7 +24,9 @@ impl Stream {
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
                 // A comment keeps the connection alive and says nothing.
                 if let Some(data) = field("data") {
-                    return Some((field("id").unwrap().to_owned(), serde_json::from_str(data).unwrap()));
+                    // What is no event of the log has a type of its own, and no id to come again with.
+                    let name = field("id").or(field("event")).unwrap().to_owned();
+                    return Some((name, serde_json::from_str(data).unwrap()));
                 }
             }
             let chunk =

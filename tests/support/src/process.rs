@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 25] = [
+const SETTINGS: [&str; 26] = [
     "PORT",
     "BIND",
     "SERVICES",
@@ -32,6 +32,7 @@ const SETTINGS: [&str; 25] = [
     "ADMIN_PASSWORD",
     "ADMIN_PASSWORD_FILE",
     "AUTO_DEPLOY",
+    "LOG_RETENTION_DAYS",
     "METRICS_PORT",
     "APP_URL",
     "VERSION_URL",

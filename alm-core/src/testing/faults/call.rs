@@ -63,8 +63,14 @@ operations! {
     Commit = "commit";
     /// [`Committer::allocate`](crate::ports::Committer::allocate).
     Allocate = "allocate";
+    /// [`Committer::trim`](crate::ports::Committer::trim).
+    Trim = "trim";
+    /// [`Committer::forget_answers`](crate::ports::Committer::forget_answers).
+    ForgetAnswers = "forget_answers";
     /// [`EventLog::read`](crate::ports::EventLog::read).
     Read = "read";
+    /// [`EventLog::oldest`](crate::ports::EventLog::oldest).
+    Oldest = "oldest";
     /// [`EventLog::head`](crate::ports::EventLog::head).
     Head = "head";
     /// [`EventLog::changed`](crate::ports::EventLog::changed).
@@ -84,9 +90,9 @@ operations! {
 }
 
 impl Operation {
-    /// Whether it changes something: a commit, an allocation, a publication, an acknowledgement.
+    /// Whether it changes something: a commit, an allocation, a publication, an acknowledgement, or that something old goes.
     pub const fn changes(self) -> bool {
-        matches!(self, Self::Commit | Self::Allocate | Self::Publish | Self::Ack)
+        matches!(self, Self::Commit | Self::Allocate | Self::Trim | Self::ForgetAnswers | Self::Publish | Self::Ack)
     }
 }
 

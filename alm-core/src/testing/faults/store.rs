@@ -12,7 +12,7 @@ use crate::{
     },
     ports::{
         AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Reader, Sequence, Store, StoreError,
-        VersionFilter,
+        Trimmed, VersionFilter,
     },
 };
 
@@ -98,6 +98,14 @@ impl<S: Store + ?Sized> Committer for Faulty<S> {
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.call(Operation::Allocate, self.store.allocate(sequence, count)).await
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        self.call(Operation::Trim, self.store.trim(up_to, before, limit)).await
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        self.call(Operation::ForgetAnswers, self.store.forget_answers(now, limit)).await
+    }
 }
 
 #[async_trait]
@@ -109,6 +117,10 @@ impl<S: Store + ?Sized> EventLog for Faulty<S> {
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
         self.call(Operation::Read, self.store.read(after, limit)).await
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        self.call(Operation::Oldest, self.store.oldest()).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -12,7 +12,7 @@ use crate::{
         Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Reader, Sequence, StoreError,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Reader, Sequence, StoreError, Trimmed,
         VersionFilter,
     },
 };
@@ -89,12 +89,15 @@ mock! {
     impl Committer for Store {
         async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError>;
         async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError>;
+        async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError>;
+        async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
     }
 
     #[async_trait]
     impl EventLog for Store {
         fn log_id(&self) -> LogId;
         async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError>;
+        async fn oldest(&self) -> Result<Position, StoreError>;
         async fn head(&self) -> Result<Position, StoreError>;
         async fn changed(&self, after: Position) -> Result<(), StoreError>;
     }

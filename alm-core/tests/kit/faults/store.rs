@@ -162,7 +162,10 @@ async fn call_each(store: &impl Store) -> Vec<bool> {
         store.receipt(ChangesetId::new(SystemIds.uuid_v7())).await.is_ok(),
         create(store).await.is_ok(),
         store.allocate(Sequence::Apps, 1).await.is_ok(),
+        store.trim(Position::FIRST, at(0), 1).await.is_ok(),
+        store.forget_answers(at(0), 1).await.is_ok(),
         store.read(Position::START, 1).await.is_ok(),
+        store.oldest().await.is_ok(),
         store.head().await.is_ok(),
         store.changed(Position::START).await.is_ok(),
     ]
@@ -216,5 +219,8 @@ async fn without_faults_a_store_is_itself() {
         "arguments arrive as they are"
     );
     assert_eq!(store.allocate(Sequence::Apps, 1).await.unwrap().first, 6);
+    assert_eq!(faulty.trim(Position::FIRST, at(1), 10).await.unwrap().events, 1, "arguments arrive as they are");
+    assert_eq!(faulty.oldest().await.unwrap().get(), 2);
+    assert_eq!(faulty.read(Position::START, 1).await.unwrap_err().code(), "gone");
     assert_eq!(create(&faulty).await.unwrap_err().code(), "already-exists", "the store's own errors come through");
 }

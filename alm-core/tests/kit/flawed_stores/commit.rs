@@ -7,8 +7,8 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Guard, Receipt, Write},
-    domain::{AuditIndex, Event, LogId, Position},
-    ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError},
+    domain::{AuditIndex, Event, LogId, Position, Timestamp},
+    ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
 
@@ -193,6 +193,14 @@ impl Committer for Flawed {
         kept.state = Arc::new(next);
         Ok(block)
     }
+
+    async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        Ok(self.trim_among_others(up_to, before, limit).await)
+    }
+
+    async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        Ok(self.forget(now, limit))
+    }
 }
 
 pub(super) fn check(guards: &[Guard], state: &State) -> Result<(), StoreError> {
@@ -219,7 +227,7 @@ fn make_way(writes: &[Write], state: &mut State) {
 
 /// Gives the events the positions at which they stand.
 pub(super) fn renumber(state: &mut State) {
-    for (logged, position) in state.log.iter_mut().zip(1..) {
+    for (logged, position) in state.log.iter_mut().zip(state.trimmed + 1..) {
         *logged = Logged(Arc::new(Event { position: Position::new(position), ..Event::clone(&logged.0) }));
     }
 }

@@ -26,6 +26,38 @@ pub(super) enum Defect {
     /// No one who waits is woken.
     WakesNoOne,
 
+    // What is old goes.
+    /// Whoever asks for what was trimmed gets what comes after it.
+    SkipsWhatIsGone,
+    /// Where the log begins is looked up before the events are read.
+    LooksWhereTheLogBeginsTooEarly,
+    /// What may go is counted before the lock is taken.
+    CountsWhatGoesTooEarly,
+    /// Events go that are above the bound.
+    TrimsAboveTheBound,
+    /// Events go that are too young.
+    TrimsTheYoung,
+    /// More events go than may.
+    TrimsWithoutLimit,
+    /// Whatever is old goes, wherever it stands.
+    TrimsInTheMiddle,
+    /// Once nothing is left, positions start again.
+    PositionsStartAgain,
+    /// Once nothing is left, positions start again after a restart.
+    ForgetsWhereTheLogBegins,
+    /// With its event goes the audit entry.
+    TrimsTheAuditLog,
+    /// With an event goes what is known of every changeset.
+    TrimsAllReceipts,
+    /// Of a changeset that is cut in two, it is neither known that it was committed, nor can it be again.
+    TripsOverHalfAChangeset,
+    /// Live answers are forgotten, too.
+    ForgetsLiveAnswers,
+    /// More answers are forgotten than may be.
+    ForgetsWithoutLimit,
+    /// No answer is ever forgotten.
+    ForgetsNoAnswer,
+
     // All or nothing.
     /// The writes before the one that fails are kept.
     KeepsWritesBeforeAFailure,

@@ -57,6 +57,7 @@ impl StoreSubject for InMemory {
             match self.store.defect {
                 Defect::LosesTheLastCommit => state = State::clone(&kept.before),
                 Defect::ChangesTheLogId => state.log_id = new_log_id(),
+                Defect::ForgetsWhereTheLogBegins if state.log.is_empty() => state.trimmed = 0,
                 Defect::IdsStartAgain => state.next_ids = State::empty(state.log_id).next_ids,
                 _ => {}
             }

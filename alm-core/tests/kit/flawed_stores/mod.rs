@@ -9,6 +9,7 @@ mod harness;
 mod parts;
 mod races;
 mod reads;
+mod retention;
 mod table;
 mod toy;
 

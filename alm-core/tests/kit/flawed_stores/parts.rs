@@ -3,7 +3,7 @@
 use alm_core::{
     changeset::{Changeset, Checkpoint, Guard, IdempotencyScope, Stamp, Write},
     domain::{App, Deployment, Description, NewEvent, Position, Revision, Timestamp, Version},
-    ports::{StoreError, Unique},
+    ports::{BackendError, StoreError, Unique},
 };
 
 use super::{defect::Defect, toy::State};
@@ -82,6 +82,12 @@ impl Parts {
             Defect::ForgetsPrincipals => {
                 let same = |a: &IdempotencyScope, b: &IdempotencyScope| (a.action, &a.key) == (b.action, &b.key);
                 return self.unless_remembered(|scope| state.remembered.iter().any(|old| same(&old.scope, scope)));
+            }
+            Defect::TripsOverHalfAChangeset => {
+                let is_there = |event: &NewEvent| state.log.iter().any(|logged| logged.0.id == event.id);
+                if self.events.iter().any(is_there) {
+                    return Err(BackendError::internal("flawed", "commit").into());
+                }
             }
             Defect::DropsNul => {
                 for write in &mut self.writes {

@@ -109,7 +109,7 @@ impl Flawed {
 }
 
 /// Lets other tasks do what they have to do.
-async fn others_go_first() {
+pub(super) async fn others_go_first() {
     for _ in 0..20 {
         yield_now().await;
     }

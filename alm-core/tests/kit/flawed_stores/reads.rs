@@ -12,7 +12,7 @@ use alm_core::{
 };
 use async_trait::async_trait;
 
-use super::{commit::Flawed, defect::Defect, toy::State};
+use super::{commit::Flawed, defect::Defect, races::others_go_first, toy::State};
 
 /// More than any case makes.
 const ALL: usize = 1_000_000;
@@ -49,7 +49,7 @@ impl Flawed {
     /// The log as it can be read.
     fn shown(&self) -> Vec<Arc<Event>> {
         let kept = self.disk.lock();
-        let mut log = kept.state.events(Position::START, ALL);
+        let mut log = whole(&kept.state);
         let moved = |event: &Arc<Event>, by: usize| {
             let position = Position::new(event.position.get() + by as u64);
             Arc::new(Event { position, ..Event::clone(event) })
@@ -66,11 +66,15 @@ impl Flawed {
                     log.iter_mut().skip(first).for_each(|event| *event = moved(event, events));
                 }
             }
-            Defect::HandleSeesItsOwn => log = self.state().events(Position::START, ALL),
+            Defect::HandleSeesItsOwn => log = whole(&self.state()),
             _ => {}
         }
         log
     }
+}
+
+fn whole(state: &State) -> Vec<Arc<Event>> {
+    state.events(state.oldest().previous(), ALL).expect("nothing of it is gone")
 }
 
 #[async_trait]
@@ -81,15 +85,29 @@ impl EventLog for Flawed {
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
         let position = |event: &Arc<Event>| event.position.get().cast_signed();
+        let seen = self.state().oldest();
+        if self.defect == Defect::LooksWhereTheLogBeginsTooEarly {
+            others_go_first().await;
+        }
+        let log = self.shown();
+        // After the events: what is not trimmed now was not when they were read.
+        let oldest = if self.defect == Defect::LooksWhereTheLogBeginsTooEarly { seen } else { self.state().oldest() };
+        if after < oldest.previous() && self.defect != Defect::SkipsWhatIsGone {
+            return Err(StoreError::Gone { oldest });
+        }
         let after = Some(after.get().cast_signed()).filter(|after| *after > 0);
-        Ok(self.page(self.shown(), position, after, limit))
+        Ok(self.page(log, position, after, limit))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
         if self.defect == Defect::HeadAheadOfTheLog {
             return Ok(self.state().head());
         }
-        Ok(self.shown().last().map_or(Position::START, |event| event.position))
+        Ok(self.shown().last().map_or(self.state().oldest().previous(), |event| event.position))
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        Ok(self.state().oldest())
     }
 
     async fn changed(&self, after: Position) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use alm_core::{
     Context,
     domain::{Event, Position},
-    services::Limit,
+    services::{Error, Limit},
 };
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -16,6 +16,7 @@ use axum::{
     },
 };
 use futures_util::{StreamExt, stream};
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{error::ApiError, state::ApiState};
@@ -47,7 +48,7 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Api
 
 /// The events after `after` and all that come, until the client goes or the process shuts down.
 pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Result<impl IntoResponse, ApiError> {
-    let tail = Tail { state, context, after };
+    let tail = Tail { state, context, after, is_over: false };
     // Before the answer begins, so that who may not read is told so.
     let first = tail.read().await?;
     let stopped = {
@@ -56,13 +57,22 @@ pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Re
     };
     let events = stream::unfold((tail, Some(first)), |(mut tail, first)| async move {
         let events = match first {
-            Some(events) => events,
+            Some(events) => Ok(events),
             None => tail.next().await?,
         };
-        tail.after = events.last().map_or(tail.after, |event| event.position);
-        Some((stream::iter(events), (tail, None)))
+        let told = match events {
+            Ok(events) => {
+                tail.after = events.last().map_or(tail.after, |event| event.position);
+                events.into_iter().map(told).collect()
+            }
+            Err(gone) => {
+                tail.is_over = true;
+                vec![gone]
+            }
+        };
+        Some((stream::iter(told), (tail, None)))
     });
-    let events = events.flatten().map(told).map(Ok::<_, Infallible>).take_until(Box::pin(stopped));
+    let events = events.flatten().map(Ok::<_, Infallible>).take_until(Box::pin(stopped));
     // Proxies hold back what they buffer; this tells nginx and those who do as it does not to.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok((AppendHeaders([unbuffered]), Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
@@ -73,19 +83,26 @@ struct Tail {
     state: ApiState,
     context: Context,
     after: Position,
+    // What comes next is gone, and the client was told.
+    is_over: bool,
 }
 
 impl Tail {
-    async fn read(&self) -> Result<Vec<Arc<Event>>, ApiError> {
+    async fn read(&self) -> Result<Vec<Arc<Event>>, Error> {
         let limit = Limit::new(Limit::MAX).unwrap_or_default();
         Ok(self.state.alm.log().read(&self.context, self.after, limit).await?.items)
     }
 
-    /// The next events, as soon as there are any. None when they can't be read: the client comes again and says where it was.
-    async fn next(&self) -> Option<Vec<Arc<Event>>> {
+    /// The next events, as soon as there are any, or the last thing to say when they are gone. None when they can't be read: the
+    /// client comes again and says where it was.
+    async fn next(&self) -> Option<Result<Vec<Arc<Event>>, sse::Event>> {
         loop {
+            if self.is_over {
+                return None;
+            }
             match self.read().await {
-                Ok(events) if !events.is_empty() => return Some(events),
+                Ok(events) if !events.is_empty() => return Some(Ok(events)),
+                Err(Error::Gone { oldest }) => return Some(Err(gone(oldest))),
                 Ok(_) => {
                     let changed = timeout(POLL, self.state.alm.log().changed(self.after)).await;
                     if let Ok(Err(_)) = changed {
@@ -96,6 +113,12 @@ impl Tail {
             }
         }
     }
+}
+
+/// That the next events are gone: the client must not take it that the stream was just cut off. It has no id, so that a browser
+/// says again where it was, gets `410`, and gives up.
+fn gone(oldest: Position) -> sse::Event {
+    sse::Event::default().event("gone").data(json!({"code": "gone", "oldest": oldest}).to_string())
 }
 
 fn told(event: Arc<Event>) -> sse::Event {

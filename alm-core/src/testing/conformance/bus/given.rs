@@ -127,6 +127,10 @@ impl EventLog for FixedLog {
         Ok(self.events.iter().filter(|event| event.position > after).take(limit).cloned().collect())
     }
 
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        Ok(self.events.first().map_or(Position::FIRST, |event| event.position))
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         Ok(self.events.last().map_or(Position::START, |event| event.position))
     }

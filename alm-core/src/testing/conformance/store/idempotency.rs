@@ -219,3 +219,34 @@ pub(super) async fn of_many_who_use_one_key_one_is_let(subject: Subject) {
         }
     }
 }
+
+pub(super) async fn expired_answers_are_forgotten_and_no_live_one(subject: Subject) {
+    // given answers of which every other one expires at 10
+    let store = subject.store();
+    let record = |n: i64| answer(&format!("k{n}"), &format!("outcome {n}"), 0, if n % 2 == 0 { 10 } else { 1000 });
+    for n in 0..20 {
+        store.commit(remembering(0, &record(n))).await.must("remember an answer");
+    }
+    let forget = async |now, limit| store.forget_answers(at(now), limit).await.must("forget answers that have expired");
+
+    // when they are forgotten by small numbers
+    assert_eq!(forget(9, 100).await, 0, "none has expired at 9");
+    assert_eq!(forget(10, 0).await, 0, "none may go");
+    assert_eq!(forget(10, 3).await, 3, "ten have expired, and three may go");
+    assert_eq!(forget(10, usize::MAX).await, 7, "seven are left");
+    assert_eq!(forget(999, 100).await, 0, "none is left");
+
+    // then
+    for n in 0..20 {
+        if n % 2 == 1 {
+            is_remembered(store.as_ref(), &record(n)).await;
+            is_refused(store.as_ref(), "use a key whose answer still counts", remembering(20, &record(n)), taken())
+                .await;
+        } else {
+            let found = remembered(store.as_ref(), &record(n).scope).await;
+            assert_eq!(found, None, "it has expired and was forgotten");
+            // Also by a clock that is behind.
+            store.commit(remembering(5, &record(n))).await.must("use a key whose answer was forgotten");
+        }
+    }
+}

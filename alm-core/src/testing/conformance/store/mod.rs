@@ -21,6 +21,7 @@ mod paging;
 mod refusal;
 mod running;
 mod subject;
+mod trim;
 mod unsupported;
 mod versions;
 
