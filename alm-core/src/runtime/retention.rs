@@ -15,7 +15,7 @@ use super::{backoff::Backoff, consumer::panicked, turn::yield_now};
 /// How many events or answers go at once, so that no one waits long for the store.
 const BATCH: usize = 500;
 /// How long it rests when all that may go is gone.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// What is not kept for ever. Plugged in by [`AlmBuilder::retention`](crate::AlmBuilder::retention).
 ///
