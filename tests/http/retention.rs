@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alm_core::{
     domain::{Position, Timestamp},
     ports::{Committer, EventLog},
-    testing::{Call, Fault, Faulty, Operation, Switch},
+    testing::{Call, Fault, Faulty, Gate, Operation, Switch},
 };
 use alm_store_memory::MemoryStore;
 use serde_json::json;
@@ -75,14 +75,14 @@ async fn a_stream_that_falls_behind_says_so_before_it_ends() {
     // given a stream that is to read on when what comes next is gone
     let store = Arc::new(MemoryStore::new());
     let switch = Switch::default();
-    let faulty = Arc::new(Faulty::over(store.clone(), switch.clone()));
-    let server = Setup::default().store(faulty).start().await;
+    let switched = Arc::new(Faulty::over(store.clone(), switch.clone()));
+    let server = Setup::default().store(switched).start().await;
     let root = server.admin();
     root.app("one").await;
     server.settled().await;
     let mut stream = root.get("/events").follow().await;
     assert_eq!(stream.told(1).await, ["1 apps/1"]);
-    let gate = alm_core::testing::Gate::closed();
+    let gate = Gate::closed();
     let held = gate.clone();
     switch.set(move |call: &Call<'_>| match call.operation {
         Operation::Read => Fault::Hold(held.clone()),

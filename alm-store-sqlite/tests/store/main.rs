@@ -10,4 +10,5 @@ mod histories;
 mod in_folder;
 mod migrations;
 mod model;
+mod trims;
 mod values;

@@ -124,7 +124,7 @@ fn a_database_that_cannot_be_opened_is_said_in_one_line() {
 }
 
 /// The log as a server on the database shows it, and the number of its audit entries, once `looks_right` says so.
-async fn shown(server: &mut Process, looks_right: impl Fn(&[String]) -> bool + Send) -> (Vec<String>, usize) {
+async fn shown(server: &mut Process, looks_right: fn(&[String]) -> bool) -> (Vec<String>, usize) {
     let token = server.client().post("/login", &json!({"username": "admin", "password": PASSWORD})).await.ok(200);
     let admin = server.client().with_token(token["access_token"].as_str().unwrap());
     crate::support::eventually("the log looks right", async || {
