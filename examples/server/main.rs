@@ -16,6 +16,10 @@ use clap::error::ErrorKind;
 
 use settings::{Cli, Command, Settings};
 
+/// A request makes many small allocations on any of the threads and frees them soon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
