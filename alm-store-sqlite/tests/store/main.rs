@@ -10,5 +10,6 @@ mod histories;
 mod in_folder;
 mod migrations;
 mod model;
+mod together;
 mod trims;
 mod values;
