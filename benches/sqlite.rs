@@ -252,7 +252,7 @@ async fn filled(path: &Path, versions: i64) -> SqliteStore {
     sqlx::query(
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)
         INSERT INTO alm_versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision)
-        SELECT n, 1 + n % 1000, 'v1.0.' || n, 'bug fixes', '{}', 1764000000000000 + n, 1764000000000000 + n, 1
+        SELECT n, 1 + n % 100, 'v1.0.' || n, 'bug fixes', '{}', 1764000000000000 + n, 1764000000000000 + n, 1
         FROM number",
     )
     .bind(versions)

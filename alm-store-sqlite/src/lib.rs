@@ -23,9 +23,9 @@
 //! ```
 //!
 //! - **Durable.** The file is in write-ahead mode, and a receipt is given once the disk has it ([`Synchronous::Full`]).
-//! - **Fast.** Each store has one connection that writes; what waits for it is committed in one transaction, each changeset
-//!   under a savepoint of its own, so that one that is refused does not touch the others. Reads have connections of their own
-//!   and wait for no one.
+//! - **Fast.** Each store has one connection that writes; what waits for it is committed in one transaction, and changesets that
+//!   only add by the same few statements. One that is refused does not touch the others: it is rolled back to a savepoint, and
+//!   told what it would be told alone. Reads have connections of their own and wait for no one.
 //! - **Shared.** Several stores, also of several processes on one machine, may be open on one file. It must not lie on a network
 //!   file system, whose locks `SQLite` can't rely on.
 //! - **Beside your tables.** All tables begin with `alm_`, the one of the migrations too, so the file may be the host's own.
