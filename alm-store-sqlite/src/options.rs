@@ -126,6 +126,9 @@ impl SqliteOptions {
     fn connection(&self) -> Result<SqliteConnectOptions, StoreError> {
         // So that ":memory:" is a file as any other, and that it stays the same file when the process changes its folder.
         let path = absolute::<&Path>(&self.path).map_err(|error| fault("open", sqlx::Error::Io(error)))?;
-        Ok(SqliteConnectOptions::new().filename(path).busy_timeout(self.busy_timeout).foreign_keys(false))
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(self.busy_timeout).foreign_keys(false);
+        // What a statement may have to undo is as large as its group. In a file it would cost calls of the system, and a process
+        // that is killed at the wrong moment would leave the file behind.
+        Ok(options.pragma("temp_store", "MEMORY"))
     }
 }
