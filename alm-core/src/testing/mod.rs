@@ -16,6 +16,7 @@ pub mod mocks;
 pub mod model;
 #[cfg(feature = "proptest1")]
 mod property;
+pub mod sample;
 #[cfg(feature = "proptest1")]
 pub mod strategies;
 

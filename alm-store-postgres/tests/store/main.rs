@@ -13,3 +13,4 @@ mod network;
 mod outages;
 mod place;
 mod tls;
+mod upgrades;

@@ -10,7 +10,7 @@ use alm_store_postgres::{PostgresStore, sqlx};
 use crate::place::Place;
 
 /// The kind of the fault that keeps the store from being opened, and what it says.
-async fn refusal(place: &Place) -> (BackendErrorKind, String) {
+pub(crate) async fn refusal(place: &Place) -> (BackendErrorKind, String) {
     match PostgresStore::connect(&place.options()).await {
         Err(StoreError::Backend(BackendError { kind, source: Some(source), .. })) => (kind, source.to_string()),
         other => panic!("it must not be opened: {other:?}"),

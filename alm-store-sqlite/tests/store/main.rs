@@ -12,4 +12,5 @@ mod migrations;
 mod model;
 mod together;
 mod trims;
+mod upgrades;
 mod values;

@@ -14,12 +14,12 @@ use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use crate::in_folder::InFolder;
 
 /// The kind of the fault that opening gives, and what it advises.
-async fn refusal(path: &Path) -> (BackendErrorKind, String) {
+pub(crate) async fn refusal(path: &Path) -> (BackendErrorKind, String) {
     let Err(StoreError::Backend(fault)) = SqliteStore::open(path).await else { panic!("it must not be opened") };
     (fault.kind, fault.source().map(ToString::to_string).unwrap_or_default())
 }
 
-async fn connect(path: &Path) -> SqliteConnection {
+pub(crate) async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
 }
 

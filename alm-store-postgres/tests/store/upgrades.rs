@@ -1,0 +1,167 @@
+//! Databases that earlier versions of the schema have made: nothing in them is lost on the way to the newest.
+//!
+//! `fixtures/v1.sql` is what `pg_dump` made of a store at version 1 that was filled with [`sample`], and so on. Before a
+//! migration is added, the file of the version that is the newest until then is written by:
+//!
+//! ```sh
+//! ALM_WRITE_FIXTURE=1 cargo nextest run -p alm-store-postgres -E 'test(a_dump_holds)'
+//! ```
+
+use std::{collections::BTreeMap, env, error::Error as _, fmt::Write as _, fs, path::PathBuf, process::Command};
+
+use alm_core::{
+    changeset::Change,
+    ports::{BackendErrorKind, Committer},
+    testing::{
+        fixtures::{app, of},
+        inspect::log_with,
+        sample,
+    },
+};
+use alm_store_postgres::PostgresStore;
+use alm_test_support::postgres::binary;
+use sha2::{Digest as _, Sha256};
+
+use crate::{migrations::refusal, place::Place};
+
+/// The schema of the fixtures.
+const SCHEMA: &str = "alm_fixture";
+
+/// The files in a folder of this package, by the number in their name.
+fn numbered(folder: &str, ending: &str) -> BTreeMap<i32, PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let number = |path: &PathBuf| {
+        let name = path.file_name()?.to_str()?.strip_suffix(ending)?;
+        name.trim_start_matches('v').split('_').next()?.parse().ok()
+    };
+    files.filter_map(|path| Some((number(&path)?, path))).collect()
+}
+
+fn newest() -> i32 {
+    *numbered("migrations", ".sql").last_key_value().unwrap().0
+}
+
+/// The statements that make the schema of `place` as it is, for [`SCHEMA`].
+fn dump(place: &Place, arguments: &[&str]) -> String {
+    let mut command = Command::new(binary("pg_dump"));
+    command.args(["--no-owner", "--no-privileges", "--inserts", "--schema", place.schema()]).args(arguments);
+    if let Ok(url) = env::var("ALM_TEST_POSTGRES_URL") {
+        command.arg(url);
+    } else {
+        let host = place.host();
+        command.arg("-h").arg(host.get_socket().unwrap()).args(["-U", host.get_username()]);
+        command.args(["-p", &host.get_port().to_string(), host.get_database().unwrap()]);
+    }
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = String::from_utf8(done.stdout).unwrap().replace(place.schema(), SCHEMA);
+    // What comes before is about the session, and differs from one pg_dump to the other; so do the lines for psql.
+    let lines = text.split_inclusive('\n').skip_while(|line| !line.starts_with("CREATE SCHEMA"));
+    lines.filter(|line| !line.starts_with('\\')).collect()
+}
+
+/// A place that a dump has been loaded into.
+async fn loaded(dump: &str) -> Place {
+    let place = Place::fresh().await;
+    place.execute(&dump.replace(SCHEMA, place.schema())).await;
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    for (version, fixture) in numbered("tests/store/fixtures", ".sql") {
+        // given
+        let place = loaded(&fs::read_to_string(fixture).unwrap()).await;
+        if version < newest() {
+            let (kind, told) = refusal(&place).await;
+            assert_eq!(kind, BackendErrorKind::Corrupt);
+            assert!(told.contains(&format!("at version {version}")), "{told}");
+        }
+
+        // when several do it at once
+        let migrating: Vec<_> = (0..3)
+            .map(|_| {
+                let options = place.options();
+                tokio::spawn(async move { PostgresStore::migrate(&options).await })
+            })
+            .collect();
+        for migrated in migrating {
+            migrated.await.unwrap().unwrap();
+        }
+
+        // then all of it is there, and goes on
+        let store = place.store().await;
+        sample::check(store.as_ref()).await;
+        let events = log_with(store.as_ref(), 0).await.len() as u64;
+        store.commit(of(Change::app_created(&app(1000, "one more")))).await.unwrap();
+        assert_eq!(log_with(store.as_ref(), events + 1).await.len() as u64, events + 1);
+        // and the schema is the one that a new store has
+        let new = Place::migrated().await;
+        assert_eq!(dump(&place, &["--schema-only"]), dump(&new, &["--schema-only"]), "version {version}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_holds_all_that_is_in_a_store() {
+    // given
+    let place = Place::migrated().await;
+    sample::fill(place.store().await.as_ref()).await;
+
+    // when
+    let dump = dump(&place, &[]);
+    if env::var_os("ALM_WRITE_FIXTURE").is_some() {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures");
+        fs::write(folder.join(format!("v{}.sql", newest())), &dump).unwrap();
+    }
+
+    // then
+    let place = loaded(&dump).await;
+    sample::check(place.store().await.as_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_fails_changes_nothing_and_says_what_to_do() {
+    // given a database of the first version, in which the host has a function of a name that a later migration wants
+    let first = numbered("tests/store/fixtures", ".sql").remove(&1).unwrap();
+    let place = loaded(&fs::read_to_string(first).unwrap()).await;
+    place.execute("CREATE TABLE $schema.log_oldest (of_the_host integer)").await;
+    let before = dump(&place, &[]);
+
+    // when
+    let error = PostgresStore::migrate(&place.options()).await.unwrap_err();
+
+    // then
+    let told = error.source().unwrap().to_string();
+    assert!(told.contains("migration 2 failed") && told.contains("nothing was changed"), "{told}");
+    assert_eq!(dump(&place, &[]), before);
+    // and once the cause is gone, it goes through
+    place.execute("DROP TABLE $schema.log_oldest").await;
+    PostgresStore::migrate(&place.options()).await.unwrap();
+    sample::check(place.store().await.as_ref()).await;
+}
+
+/// `migrations/released.sha256` is what `sha256sum *.sql` says of the migrations that must not change any more.
+#[test]
+fn a_released_migration_is_never_edited() {
+    let released = include_str!("../../migrations/released.sha256");
+    let pinned: BTreeMap<&str, &str> =
+        released.lines().map(|line| line.split_once("  ").unwrap()).map(|(sum, name)| (name, sum)).collect();
+    let fixtures = numbered("tests/store/fixtures", ".sql");
+    for (version, path) in numbered("migrations", ".sql") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let mut is = String::new();
+        for byte in Sha256::digest(fs::read(&path).unwrap()) {
+            write!(is, "{byte:02x}").unwrap();
+        }
+        match pinned.get(name) {
+            Some(sum) => assert_eq!(is, *sum, "{name} was released: undo the edit, and write another migration"),
+            None => assert_eq!(version, newest(), "{name} is not the newest any more: add its sum to released.sha256"),
+        }
+        assert!(
+            version == newest() || fixtures.contains_key(&version),
+            "a database of version {version} is missing: see the top of upgrades.rs"
+        );
+    }
+    assert!(pinned.keys().all(|name| fs::exists(format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()));
+}
