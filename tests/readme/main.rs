@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alm_test_support::postgres::{Durability, Server};
+
 const README: &str = include_str!("../../README.md");
 const PASSWORD: &str = "correct horse battery";
 
@@ -40,10 +42,15 @@ struct Running {
 
 impl Running {
     fn start(name: &str) -> Self {
+        let mut command = Command::new(example(name));
+        command.env_clear();
+        Self::spawn(command, name)
+    }
+
+    fn spawn(mut command: Command, name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(example(name))
+        let mut child = command
             .current_dir(folder.path())
-            .env_clear()
             .env("PORT", "0")
             .env("ADMIN_PASSWORD", PASSWORD)
             .stdout(Stdio::piped())
@@ -111,6 +118,21 @@ fn the_server_answers_what_the_readme_shows() {
     for event in ["AppCreated", "VersionCreated", "DeploymentCreated", "DeploymentUpdated"] {
         assert!(audited.contains(&format!("\"event\":\"{event}\"")), "{event}");
     }
+}
+
+#[test]
+fn the_server_keeps_everything_in_postgresql_as_the_readme_says() {
+    let database = Server::start(Durability::None);
+    let script = blocks("sh").into_iter().find(|block| block.contains("DB_URL=")).unwrap();
+    let here = script.replace("postgres://alm:PASSWORD@localhost/alm", &database.url());
+    assert_ne!(here, script);
+    // It takes the place of the shell, so that it ends with it.
+    let here = here.replace("cargo run --release --example server", &format!("exec {}", example("server").display()));
+    let mut command = Command::new("bash");
+    command.args(["-euc", &here]).env_clear().env("PATH", std::env::var("PATH").unwrap());
+    let mut server = Running::spawn(command, "server");
+    let url = format!("http://{}/healthz", server.address());
+    assert!(bash(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}"), "").starts_with("200"));
 }
 
 #[test]

@@ -5,7 +5,11 @@ use alm_core::{
     ports::{BackendError, BackendErrorKind, Committer, StoreError},
     testing::fixtures::{app, of},
 };
-use alm_store_postgres::{PostgresStore, sqlx};
+use alm_store_postgres::{
+    PostgresOptions, PostgresStore,
+    sqlx::{self, Connection, PgConnection},
+};
+use alm_test_support::postgres::{Durability, Server};
 
 use crate::place::Place;
 
@@ -93,6 +97,28 @@ async fn the_hosts_own_migrations_are_left_alone() {
     let statement = format!("SELECT version FROM {}._sqlx_migrations", place.schema());
     let versions: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_all(&place.pool()).await.unwrap();
     assert_eq!(versions, [20_260_101]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hosts_tables_in_another_schema_are_not_taken_for_the_stores() {
+    // given a host that has tables of those names where its sessions look first
+    let server = tokio::task::block_in_place(|| Server::start(Durability::None));
+    let mut host = PgConnection::connect(&server.url()).await.unwrap();
+    let tables = "CREATE TABLE alm_migrations (version integer); INSERT INTO alm_migrations VALUES (99); \
+                  CREATE TABLE _sqlx_migrations (version bigint); CREATE TABLE apps (name text)";
+    sqlx::raw_sql(tables).execute(&mut host).await.unwrap();
+
+    // when
+    let options = PostgresOptions::parse(&server.url()).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let store = PostgresStore::connect(&options).await.unwrap();
+    store.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+
+    // then each has its own
+    let all = "SELECT (SELECT array_agg(version) FROM public.alm_migrations), (SELECT count(*) FROM public._sqlx_migrations), \
+               (SELECT count(*) FROM public.apps), (SELECT count(*) FROM alm.apps)";
+    let found: (Vec<i32>, i64, i64, i64) = sqlx::query_as(all).fetch_one(&mut host).await.unwrap();
+    assert_eq!(found, (vec![99], 0, 0, 1));
 }
 
 #[tokio::test]
