@@ -65,13 +65,15 @@ prop_compose! {
     }
 }
 
-/// Changesets, some of them twice.
+/// Changesets, some of them twice. Their times do not go back: a later one may clear away what an earlier one still finds live,
+/// and whether it has done so is the store's affair.
 fn group() -> impl Strategy<Value = Vec<Changeset>> {
     (vec(adding(), 1..=24), vec((any::<Index>(), any::<Index>()), 0..=3)).prop_map(|(mut group, again)| {
         for (which, place) in again {
             let changeset = group[which.index(group.len())].clone();
             group.insert(place.index(group.len() + 1), changeset);
         }
+        group.sort_by_key(Changeset::at);
         group
     })
 }
