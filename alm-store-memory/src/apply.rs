@@ -30,7 +30,7 @@ impl State {
         for write in writes {
             next.write(write, stamp.at)?;
         }
-        let receipt = Receipt { changeset: stamp.changeset, at: stamp.at };
+        let receipt = stamp.receipt();
         if !events.is_empty() {
             next.receipts.insert_mut(receipt.changeset, receipt);
         }

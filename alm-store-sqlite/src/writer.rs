@@ -237,7 +237,7 @@ impl Group {
         self.is_past_savepoint = true;
         for job in self.jobs.drain(..size) {
             if let Job::Commit(changeset, reply) = job {
-                self.done.push(Done::Committed(reply, Ok(commit::receipt(&changeset))));
+                self.done.push(Done::Committed(reply, Ok(changeset.receipt())));
             }
         }
         Ok(true)

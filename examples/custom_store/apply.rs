@@ -40,7 +40,7 @@ impl State {
         if let Some(checkpoint) = checkpoint {
             self.move_on(checkpoint)?;
         }
-        let receipt = Receipt { changeset: stamp.changeset, at: stamp.at };
+        let receipt = stamp.receipt();
         // Without an event it needs no receipt, and those of consumers that only move on would be many.
         if !events.is_empty() {
             self.receipts.insert(receipt.changeset, receipt);

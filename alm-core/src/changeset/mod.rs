@@ -33,6 +33,13 @@ pub struct Stamp {
     pub trace: Option<TraceParent>,
 }
 
+impl Stamp {
+    /// What the first commit of the changeset is answered with.
+    pub const fn receipt(&self) -> Receipt {
+        Receipt { changeset: self.changeset, at: self.at }
+    }
+}
+
 /// What a store commits in one transaction: writes, the events that tell of them, the guards under which they may be made,
 /// and how far the consumer that made them has read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +113,11 @@ impl Changeset {
     /// Who asked for it.
     pub fn actor(&self) -> &Actor {
         &self.stamp.actor
+    }
+
+    /// What the first commit of this is answered with.
+    pub const fn receipt(&self) -> Receipt {
+        self.stamp.receipt()
     }
 
     /// The writes, to be made in this order.

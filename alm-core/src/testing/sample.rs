@@ -21,9 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::{
-    changeset::{
-        Change, Changeset, Checkpoint, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt, Stamp, Write,
-    },
+    changeset::{Change, Changeset, Checkpoint, DeadLetter, IdempotencyRecord, IdempotencyScope, Stamp, Write},
     domain::{
         Actor, App, AppName, AuditEntry, AuditIndex, Changelog, ChangesetId, Deployment, DeploymentStatus, Description,
         EventId, LogId, NewAuditEntry, PasswordHash, Position, Revision, Role, Subject, Tag, TraceParent, User,
@@ -113,8 +111,7 @@ pub async fn check(store: &dyn Store) {
     assert_eq!(found, events.collect::<Vec<_>>());
     assert!(logged.iter().all(|event| event.log == log), "an event is of another log");
     for changeset in changesets.iter().filter(|changeset| !changeset.events().is_empty()) {
-        let receipt = Receipt { changeset: changeset.id(), at: changeset.at() };
-        assert_eq!(store.receipt(changeset.id()).await.expect("a receipt"), Some(receipt));
+        assert_eq!(store.receipt(changeset.id()).await.expect("a receipt"), Some(changeset.receipt()));
     }
     for sequence in SEQUENCES {
         let next = store.allocate(sequence, 1).await.expect("an id").first;

@@ -88,7 +88,7 @@ impl Committer for OddStore {
             return Err(BackendError { kind, outcome, ..BackendError::internal("odd", "commit") }.into());
         }
         if self.oddity == Oddity::LosesUpdates {
-            let receipt = Receipt { changeset: changeset.id(), at: changeset.at() };
+            let receipt = changeset.receipt();
             return match self.store.commit(changeset).await {
                 Err(StoreError::Conflict(_)) => Ok(receipt),
                 done => done,

@@ -24,7 +24,7 @@ use crate::{
     seal::Publish,
 };
 
-use super::{Decided, check, decided, events, events::Sealing, make, transaction::receipt_of};
+use super::{Decided, check, decided, events, events::Sealing, make};
 
 /// How many changesets share a transaction at most.
 const MOST: usize = 64;
@@ -65,7 +65,7 @@ impl Groups {
         let (committed, answer) = oneshot::channel();
         self.queue.send(Waiting { changeset: changeset.clone(), committed }).ok()?;
         // The task may end with the runtime that it was started on.
-        answer.await.unwrap_or(false).then(|| receipt_of(changeset))
+        answer.await.unwrap_or(false).then(|| changeset.receipt())
     }
 }
 

@@ -76,7 +76,7 @@ async fn once(
             return match pool.answer(1, transaction.commit()).await {
                 Ok(()) => {
                     tracing::trace!(name: "commit_done", "a transaction is committed");
-                    Ok((receipt_of(changeset), head))
+                    Ok((changeset.receipt(), head))
                 }
                 Err(error) if is_serialization_failure(&error) => Err(Failure::Passing(error)),
                 Err(error) => Err(Failure::Broken(backend(OPERATION, error, Outcome::Unknown))),
@@ -96,10 +96,6 @@ async fn once(
             })
         }
     }
-}
-
-pub(super) fn receipt_of(changeset: &Changeset) -> Receipt {
-    Receipt { changeset: changeset.id(), at: changeset.at() }
 }
 
 /// How many statements it takes at most to apply a changeset.
@@ -145,7 +141,7 @@ pub(crate) async fn commit_in(
             look_in(connection, &schema.search_path()).await.map_err(told)?;
             first_receipt(connection, changeset, fault).await
         }
-        Ok(_) => Ok(receipt_of(changeset)),
+        Ok(_) => Ok(changeset.receipt()),
     };
     look_in(connection, &hosts_path).await.map_err(told)?;
     sqlx::query("RELEASE SAVEPOINT alm_commit").execute(&mut *connection).await.map_err(told)?;

@@ -59,12 +59,7 @@ pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changes
         }
     }
     let head = events::append(connection, &[changeset]).await?;
-    Ok(Applied { receipt: receipt(changeset), head })
-}
-
-/// The receipt of a changeset that was not committed before.
-pub(crate) fn receipt(changeset: &Changeset) -> Receipt {
-    Receipt { changeset: changeset.id(), at: changeset.at() }
+    Ok(Applied { receipt: changeset.receipt(), head })
 }
 
 fn audit_entry(write: &Write) -> Option<&NewAuditEntry> {

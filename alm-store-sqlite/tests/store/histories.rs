@@ -90,10 +90,7 @@ impl Everything {
         }
         let mut records: Vec<UserRecord> = accounts.into_values().collect();
         records.sort_by_key(|record| (record.user.created_at, record.user.username.clone()));
-        let receipt = |changeset: &Changeset| {
-            let receipt = Receipt { changeset: changeset.id(), at: changeset.at() };
-            (!changeset.events().is_empty()).then_some(receipt)
-        };
+        let receipt = |changeset: &Changeset| (!changeset.events().is_empty()).then(|| changeset.receipt());
         Self {
             apps: apps.into_values().collect(),
             versions: versions.into_values().collect(),
