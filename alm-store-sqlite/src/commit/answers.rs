@@ -7,8 +7,11 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{Insert, run};
-use crate::row::{at_most, json_text};
+use super::{
+    retention::forget_answers,
+    rows::{Insert, run},
+};
+use crate::row::json_text;
 
 const REMEMBER: Insert = Insert {
     into: "alm_answers (principal, action, key, fingerprint, outcome, created_at, expires_at)",
@@ -20,10 +23,6 @@ const REMEMBER: Insert = Insert {
             expires_at = excluded.expires_at
         WHERE expires_at <= ?",
 };
-// Two of the oldest go for each that comes, so what has expired goes faster than anything comes.
-const FORGET: &str = "
-    DELETE FROM alm_answers
-    WHERE rowid IN (SELECT rowid FROM alm_answers WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 
 /// Remembers answers, each in place of one that has expired at `at`.
 pub(super) async fn remember(
@@ -32,7 +31,8 @@ pub(super) async fn remember(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     for records in records.chunks(Insert::ROWS) {
-        run(connection, sqlx::query(FORGET).bind(at.micros()).bind(at_most(2 * records.len()))).await?;
+        // Two of the oldest go for each that comes, so what has expired goes faster than anything comes.
+        forget_answers(connection, at, 2 * records.len()).await?;
         let mut statement = REMEMBER.of(records.len());
         for record in records {
             statement = statement

@@ -6,7 +6,7 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{Insert, Statement, commit_fault, run, unchanged};
+use super::rows::{Insert, Statement, run, unchanged};
 use crate::{
     error::taken,
     row::{json_text, stored},
@@ -25,18 +25,8 @@ const UPDATE: &str = "
     WHERE id = ?1 AND revision = ?8";
 const DELETE: &str = "DELETE FROM alm_apps WHERE id = ?1 AND revision = ?2";
 
-/// Of several it is not told which is refused.
 pub(super) async fn insert(connection: &mut SqliteConnection, apps: &[&App]) -> Result<(), StoreError> {
-    for apps in apps.chunks(Insert::ROWS) {
-        let mut statement = INSERT.of(apps.len());
-        for app in apps {
-            statement = bind(statement, app)?;
-        }
-        if let Err(error) = statement.execute(&mut *connection).await {
-            return Err(if let [app] = apps { name_or_id_taken(error, app) } else { commit_fault(error) });
-        }
-    }
-    Ok(())
+    INSERT.all(connection, apps, bind, name_or_id_taken).await
 }
 
 pub(super) async fn update(connection: &mut SqliteConnection, app: &App, expected: Revision) -> Result<(), StoreError> {

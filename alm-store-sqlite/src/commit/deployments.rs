@@ -6,7 +6,7 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{Insert, commit_fault, run, unchanged};
+use super::rows::{Insert, Statement, run, unchanged};
 use crate::{error::taken, row::stored};
 
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM alm_deployments WHERE id = ?1)";
@@ -25,29 +25,26 @@ const UPDATE: &str = "
     WHERE id = ?1 AND revision = ?8";
 const DELETE: &str = "DELETE FROM alm_deployments WHERE id = ?1 AND revision = ?2";
 
-/// Of several it is not told which is refused.
 pub(super) async fn insert(connection: &mut SqliteConnection, deployments: &[&Deployment]) -> Result<(), StoreError> {
-    for deployments in deployments.chunks(Insert::ROWS) {
-        let mut statement = INSERT.of(deployments.len());
-        for deployment in deployments {
-            statement = statement
-                .bind(deployment.id.get())
-                .bind(deployment.app_id.get())
-                .bind(deployment.version_id.get())
-                .bind(deployment.environment.as_str())
-                .bind(deployment.status.as_str())
-                .bind(deployment.created_at.micros())
-                .bind(deployment.updated_at.micros())
-                .bind(deployment.finished_at.map(Timestamp::micros))
-                .bind(runs_since(deployment))
-                .bind(stored(deployment.revision.get())?);
-        }
-        if let Err(error) = statement.execute(&mut *connection).await {
-            let [deployment] = deployments else { return Err(commit_fault(error)) };
-            return Err(taken("commit", error, Unique::Id(Subject::Deployment(deployment.id)), None));
-        }
-    }
-    Ok(())
+    INSERT.all(connection, deployments, bind, id_taken).await
+}
+
+fn bind(statement: Statement, deployment: &Deployment) -> Result<Statement, StoreError> {
+    Ok(statement
+        .bind(deployment.id.get())
+        .bind(deployment.app_id.get())
+        .bind(deployment.version_id.get())
+        .bind(deployment.environment.as_str())
+        .bind(deployment.status.as_str())
+        .bind(deployment.created_at.micros())
+        .bind(deployment.updated_at.micros())
+        .bind(deployment.finished_at.map(Timestamp::micros))
+        .bind(runs_since(deployment))
+        .bind(stored(deployment.revision.get())?))
+}
+
+fn id_taken(error: sqlx::Error, deployment: &Deployment) -> StoreError {
+    taken("commit", error, Unique::Id(Subject::Deployment(deployment.id)), None)
 }
 
 pub(super) async fn update(

@@ -52,10 +52,11 @@ pub(crate) async fn apply(connection: &mut SqliteConnection, changeset: &Changes
     let are_recorded =
         |one: &Write, next: &Write| matches!((one, next), (Write::RecordAudit(_), Write::RecordAudit(_)));
     for some in changeset.writes().chunk_by(are_recorded) {
-        let entries: Vec<_> = some.iter().filter_map(audit_entry).collect();
-        match some {
-            [one] if entries.is_empty() => write(connection, one, changeset.at()).await?,
-            _ => audit::record(connection, &entries).await?,
+        match &some[0] {
+            Write::RecordAudit(_) => {
+                audit::record(connection, &some.iter().filter_map(audit_entry).collect::<Vec<_>>()).await?;
+            }
+            one => write(connection, one, changeset.at()).await?,
         }
     }
     let head = events::append(connection, &[changeset]).await?;
@@ -87,7 +88,6 @@ async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) 
             users::set_password(connection, username, password_hash).await
         }
         Write::DeleteUser { username } => users::delete(connection, username).await,
-        Write::RecordAudit(entry) => audit::record(connection, &[entry]).await,
         Write::RememberOutcome(record) => answers::remember(connection, &[record], at).await,
         Write::BuryEvent(letter) => dead_letters::bury(connection, letter).await,
         _ => Err(StoreError::Unsupported("this write")),

@@ -45,6 +45,24 @@ impl Insert {
         sqlx::query(AssertSqlSafe(sql))
     }
 
+    /// Inserts rows, whose values `bind` binds. What one that goes alone is refused for `refused` tells; of several it is not told
+    /// which is refused.
+    pub(super) async fn all<T: Sync>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[&T],
+        bind: fn(Statement, &T) -> Result<Statement, StoreError>,
+        refused: fn(sqlx::Error, &T) -> StoreError,
+    ) -> Result<(), StoreError> {
+        for rows in rows.chunks(Self::ROWS) {
+            let statement = rows.iter().try_fold(self.of(rows.len()), |statement, row| bind(statement, row))?;
+            if let Err(error) = statement.execute(&mut *connection).await {
+                return Err(if let [row] = rows { refused(error, row) } else { commit_fault(error) });
+            }
+        }
+        Ok(())
+    }
+
     /// For how many rows the statement that takes `rows` rows has places. Some stay empty, so that there are few statements, each
     /// of which the connection prepares once.
     pub(super) fn places(rows: usize) -> usize {

@@ -6,7 +6,7 @@ use alm_core::{
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{Insert, commit_fault, run, unchanged};
+use super::rows::{Insert, Statement, run, unchanged};
 use crate::{
     error::taken,
     row::{json_text, stored},
@@ -26,29 +26,25 @@ const UPDATE: &str = "
     WHERE id = ?1 AND revision = ?7";
 const DELETE: &str = "DELETE FROM alm_versions WHERE id = ?1 AND revision = ?2";
 
-/// Of several it is not told which is refused.
 pub(super) async fn insert(connection: &mut SqliteConnection, versions: &[&Version]) -> Result<(), StoreError> {
-    for versions in versions.chunks(Insert::ROWS) {
-        let mut statement = INSERT.of(versions.len());
-        for version in versions {
-            statement = statement
-                .bind(version.id.get())
-                .bind(version.app_id.get())
-                .bind(version.tag.as_str())
-                .bind(version.changelog.as_str())
-                .bind(json_text(&version.labels)?)
-                .bind(version.created_at.micros())
-                .bind(version.updated_at.micros())
-                .bind(stored(version.revision.get())?);
-        }
-        if let Err(error) = statement.execute(&mut *connection).await {
-            let [version] = versions else { return Err(commit_fault(error)) };
-            let id = Unique::Id(Subject::Version(version.id));
-            let tag = Unique::VersionTag { app_id: version.app_id, tag: version.tag.clone() };
-            return Err(taken("commit", error, id, Some(tag)));
-        }
-    }
-    Ok(())
+    INSERT.all(connection, versions, bind, tag_or_id_taken).await
+}
+
+fn bind(statement: Statement, version: &Version) -> Result<Statement, StoreError> {
+    Ok(statement
+        .bind(version.id.get())
+        .bind(version.app_id.get())
+        .bind(version.tag.as_str())
+        .bind(version.changelog.as_str())
+        .bind(json_text(&version.labels)?)
+        .bind(version.created_at.micros())
+        .bind(version.updated_at.micros())
+        .bind(stored(version.revision.get())?))
+}
+
+fn tag_or_id_taken(error: sqlx::Error, version: &Version) -> StoreError {
+    let tag = Unique::VersionTag { app_id: version.app_id, tag: version.tag.clone() };
+    taken("commit", error, Unique::Id(Subject::Version(version.id)), Some(tag))
 }
 
 pub(super) async fn update(
