@@ -40,7 +40,6 @@ const BUSY: Duration = Duration::from_millis(5);
 
 /// A task that seals and knows the head, until this is dropped.
 pub(crate) struct Sealer {
-    wake: Arc<Notify>,
     head: watch::Receiver<Position>,
     publish: Publish,
     task: AbortHandle,
@@ -81,8 +80,8 @@ impl Sealer {
         let (sender, head) = watch::channel(Position::START);
         let sender = Arc::new(sender);
         let publish = Publish { wake: wake.clone(), head: Arc::downgrade(&sender) };
-        let task = tokio::spawn(work(pool, wake.clone(), sender)).abort_handle();
-        Self { wake, head, publish, task }
+        let task = tokio::spawn(work(pool, wake, sender)).abort_handle();
+        Self { head, publish, task }
     }
 
     pub(crate) fn publish(&self) -> &Publish {
@@ -96,7 +95,7 @@ impl Sealer {
             return true;
         }
         // It may be in the middle of a long pause.
-        self.wake.notify_one();
+        self.publish.wake.notify_one();
         head.wait_for(|head| *head > after).await.is_ok()
     }
 }

@@ -7,18 +7,7 @@ use crate::{error::Fault, label::as_json};
 
 use super::{at_revision, not_changed};
 
-/// Keeps the apps from being deleted until the transaction ends; gives one that is not there.
-pub(super) async fn hold(connection: &mut PgConnection, wanted: &[AppId]) -> Result<Option<AppId>, sqlx::Error> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    // In order, so that no two hold what the other waits for.
-    let held: Vec<i64> = sqlx::query_scalar("SELECT id FROM apps WHERE id = ANY($1) ORDER BY id FOR KEY SHARE")
-        .bind(wanted.iter().map(|id| id.get()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    Ok(wanted.iter().copied().find(|id| held.binary_search(&id.get()).is_err()))
-}
+pub(super) const HOLD: &str = "SELECT id FROM apps WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
 
 pub(super) async fn insert(connection: &mut PgConnection, apps: &[&App]) -> Result<(), sqlx::Error> {
     sqlx::query(

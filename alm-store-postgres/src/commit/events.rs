@@ -27,13 +27,9 @@ pub(super) async fn append(
     changesets: &[&Changeset],
     sealing: Sealing,
 ) -> Result<Option<Position>, Fault> {
-    let mut places = Vec::new();
-    let mut events = Vec::new();
+    let mut events = Vec::with_capacity(changesets.len());
     for changeset in changesets {
-        for (ordinal, event) in (1_i32..).zip(changeset.events()) {
-            places.push((changeset, ordinal));
-            events.push(event);
-        }
+        events.extend((1_i32..).zip(changeset.events()).map(|(ordinal, event)| (changeset, ordinal, event)));
     }
     if events.is_empty() {
         return Ok(None);
@@ -55,16 +51,16 @@ pub(super) async fn append(
          SELECT start + cardinality($2::uuid[]) FROM taken",
     )
     .bind(sealing == Sealing::Now)
-    .bind(places.iter().map(|(changeset, _)| changeset.id().get()).collect::<Vec<Uuid>>())
-    .bind(places.iter().map(|(_, ordinal)| *ordinal).collect::<Vec<_>>())
-    .bind(places.iter().map(|(changeset, _)| changeset.at().micros()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.id.get()).collect::<Vec<Uuid>>())
-    .bind(events.iter().map(|event| event.data.event_type().as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.subject.to_string()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.time.micros()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.actor.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.trace.as_ref().map(TraceParent::as_str)).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.data.to_json().to_string()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(changeset, ..)| changeset.id().get()).collect::<Vec<Uuid>>())
+    .bind(events.iter().map(|(_, ordinal, _)| *ordinal).collect::<Vec<_>>())
+    .bind(events.iter().map(|(changeset, ..)| changeset.at().micros()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.id.get()).collect::<Vec<Uuid>>())
+    .bind(events.iter().map(|(.., event)| event.data.event_type().as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.subject.to_string()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.time.micros()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.actor.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.trace.as_ref().map(TraceParent::as_str)).collect::<Vec<_>>())
+    .bind(events.iter().map(|(.., event)| event.data.to_json().to_string()).collect::<Vec<_>>())
     .fetch_one(connection)
     .await?;
     Ok(head.map(|head| Position::new(head.unsigned_abs())))

@@ -14,7 +14,6 @@ use alm_core::{
 use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
-    task::AbortHandle,
     time::timeout,
 };
 
@@ -38,10 +37,9 @@ const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '25ms'";
 /// Round trips of a group: one for each kind of guard and of write, the events.
 const STATEMENTS: usize = 2 + KINDS + 1;
 
-/// Commits in groups, until this is dropped.
+/// Commits in groups.
 pub(crate) struct Groups {
     queue: mpsc::UnboundedSender<Waiting>,
-    task: AbortHandle,
 }
 
 /// A changeset and whoever waits for it, who is told whether it was committed.
@@ -54,7 +52,9 @@ impl Groups {
     pub(crate) fn start(pool: Pool, publish: Publish) -> Self {
         // What is in the queue is bounded by those who wait for it.
         let (queue, waiting) = mpsc::unbounded_channel();
-        Self { queue, task: tokio::spawn(work(pool, waiting, publish)).abort_handle() }
+        // It ends when no one can ask any more.
+        tokio::spawn(work(pool, waiting, publish));
+        Self { queue }
     }
 
     /// Commits with others; `None` when it was not, or may not have been: it must be committed alone.
@@ -66,12 +66,6 @@ impl Groups {
         self.queue.send(Waiting { changeset: changeset.clone(), committed }).ok()?;
         // The task may end with the runtime that it was started on.
         answer.await.unwrap_or(false).then(|| changeset.receipt())
-    }
-}
-
-impl Drop for Groups {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

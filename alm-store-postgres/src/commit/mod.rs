@@ -37,7 +37,7 @@ fn decided(changeset: &Changeset) -> impl Iterator<Item = Decided<'_>> {
     changeset.writes().iter().map(|write| Decided { write, at: changeset.at() })
 }
 
-/// What becomes of a run of writes: those of one kind that go in one statement.
+/// Whether two writes that follow each other go in one statement.
 type MayGoTogether = fn(&Decided<'_>, &Decided<'_>) -> bool;
 
 /// Makes all of a changeset true in the transaction of `connection`, or fails; then the transaction must be undone. Gives the
@@ -67,18 +67,27 @@ async fn check(connection: &mut PgConnection, guards: &[Guard]) -> Result<(), Fa
     let (mut wanted_apps, mut wanted_versions) = (Vec::new(), Vec::new());
     for guard in guards {
         match guard {
-            Guard::AppExists(id) => wanted_apps.push(*id),
-            Guard::VersionExists(id) => wanted_versions.push(*id),
+            Guard::AppExists(id) => wanted_apps.push((id.get(), *guard)),
+            Guard::VersionExists(id) => wanted_versions.push((id.get(), *guard)),
             _ => return Err(StoreError::Unsupported("this guard").into()),
         }
     }
-    if let Some(missing) = apps::hold(connection, &wanted_apps).await? {
-        return Err(StoreError::GuardFailed(Guard::AppExists(missing)).into());
+    hold(connection, apps::HOLD, &wanted_apps).await?;
+    hold(connection, versions::HOLD, &wanted_versions).await
+}
+
+/// Keeps rows from being deleted until the transaction ends; `statement` locks those whose ids are in `$1`, and gives the ids in
+/// order. In order they are locked, too, so that no two transactions hold what the other waits for.
+async fn hold(connection: &mut PgConnection, statement: &'static str, wanted: &[(i64, Guard)]) -> Result<(), Fault> {
+    if wanted.is_empty() {
+        return Ok(());
     }
-    if let Some(missing) = versions::hold(connection, &wanted_versions).await? {
-        return Err(StoreError::GuardFailed(Guard::VersionExists(missing)).into());
+    let ids: Vec<i64> = wanted.iter().map(|(id, _)| *id).collect();
+    let held: Vec<i64> = sqlx::query_scalar(statement).bind(ids).fetch_all(connection).await?;
+    match wanted.iter().find(|(id, _)| held.binary_search(id).is_err()) {
+        None => Ok(()),
+        Some((_, guard)) => Err(StoreError::GuardFailed(*guard).into()),
     }
-    Ok(())
 }
 
 /// Of one changeset only those writes go together whose refusal tells which of them was refused.
@@ -93,9 +102,12 @@ fn in_one_changeset(a: &Decided<'_>, b: &Decided<'_>) -> bool {
 /// The values of a run of one kind of write.
 macro_rules! values {
     ($run:expr, $kind:pat => $value:expr) => {
+        values!($run, $kind, _ => $value)
+    };
+    ($run:expr, $kind:pat, $at:pat => $value:expr) => {
         $run.iter()
-            .filter_map(|decided| match decided.write {
-                $kind => Some($value),
+            .filter_map(|decided| match (decided.write, decided.at) {
+                ($kind, $at) => Some($value),
                 _ => None,
             })
             .collect::<Vec<_>>()
@@ -137,13 +149,7 @@ async fn make(
                 deployments::delete(connection, &gone).await?;
             }
             Write::RememberOutcome(_) => {
-                let answers: Vec<_> = run
-                    .iter()
-                    .filter_map(|decided| match decided.write {
-                        Write::RememberOutcome(record) => Some((record, decided.at)),
-                        _ => None,
-                    })
-                    .collect();
+                let answers = values!(run, Write::RememberOutcome(record), at => (record, at));
                 idempotency::remember(connection, &answers).await?;
             }
             Write::RecordAudit(_) => recorded.extend(values!(run, Write::RecordAudit(entry) => entry)),

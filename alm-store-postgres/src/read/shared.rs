@@ -12,7 +12,6 @@ use alm_core::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    task::AbortHandle,
     time::timeout,
 };
 
@@ -52,11 +51,10 @@ by_id!(App, app_columns, "apps");
 by_id!(Version, version_columns, "versions");
 by_id!(Deployment, deployment_columns, "deployments");
 
-/// Reads of one kind of thing, until this is dropped.
+/// Reads of one kind of thing.
 pub(crate) struct Shared<T: ById> {
     pool: Pool,
     queue: mpsc::UnboundedSender<Waiting<T>>,
-    task: AbortHandle,
 }
 
 /// Whoever wants to know what has the id, if anything.
@@ -69,8 +67,9 @@ impl<T: ById> Shared<T> {
     pub(crate) fn start(pool: Pool) -> Self {
         // What is in the queue is bounded by those who wait for it.
         let (queue, waiting) = mpsc::unbounded_channel();
-        let task = tokio::spawn(work(pool.clone(), waiting)).abort_handle();
-        Self { pool, queue, task }
+        // It ends when no one can ask any more.
+        tokio::spawn(work(pool.clone(), waiting));
+        Self { pool, queue }
     }
 
     /// What has the id.
@@ -84,12 +83,6 @@ impl<T: ById> Shared<T> {
         }
         // The statement failed, for which another who shared it may be the reason; or the task ended with its runtime.
         Ok(read(&self.pool, &[id]).await?.pop())
-    }
-}
-
-impl<T: ById> Drop for Shared<T> {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
