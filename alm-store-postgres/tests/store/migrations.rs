@@ -21,10 +21,9 @@ pub(crate) async fn refusal(place: &Place) -> (BackendErrorKind, String) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_that_migrate_at_once_make_one_store() {
-    let place = Place::fresh().await;
-    let migrating: Vec<_> = (0..10)
+/// Brings the schema up to date, so many times at once.
+pub(crate) async fn migrate_at_once(place: &Place, times: usize) {
+    let migrating: Vec<_> = (0..times)
         .map(|_| {
             let options = place.options();
             tokio::spawn(async move { PostgresStore::migrate(&options).await })
@@ -33,6 +32,12 @@ async fn ten_that_migrate_at_once_make_one_store() {
     for migrated in migrating {
         migrated.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_that_migrate_at_once_make_one_store() {
+    let place = Place::fresh().await;
+    migrate_at_once(&place, 10).await;
     let versions: Vec<i32> =
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT version FROM {}.alm_migrations", place.schema())))
             .fetch_all(&place.pool())

@@ -7,7 +7,7 @@
 //! ALM_WRITE_FIXTURE=1 cargo nextest run -p alm-store-postgres -E 'test(a_dump_holds)'
 //! ```
 
-use std::{collections::BTreeMap, env, error::Error as _, fmt::Write as _, fs, path::PathBuf, process::Command};
+use std::{env, error::Error as _, fs, process::Command};
 
 use alm_core::{
     changeset::Change,
@@ -19,28 +19,21 @@ use alm_core::{
     },
 };
 use alm_store_postgres::PostgresStore;
-use alm_test_support::postgres::binary;
-use sha2::{Digest as _, Sha256};
+use alm_test_support::{
+    migrations::{assert_released_migrations_are_kept, fixtures, newest, write_fixture},
+    postgres::binary,
+};
 
-use crate::{migrations::refusal, place::Place};
+use crate::{
+    migrations::{migrate_at_once, refusal},
+    place::Place,
+};
 
 /// The schema of the fixtures.
 const SCHEMA: &str = "alm_fixture";
 
-/// The files in a folder of this package, by the number in their name.
-fn numbered(folder: &str, ending: &str) -> BTreeMap<i32, PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let number = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_suffix(ending)?;
-        name.trim_start_matches('v').split('_').next()?.parse().ok()
-    };
-    files.filter_map(|path| Some((number(&path)?, path))).collect()
-}
-
-fn newest() -> i32 {
-    *numbered("migrations", ".sql").last_key_value().unwrap().0
-}
+/// The folder of this package.
+const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The statements that make the schema of `place` as it is, for [`SCHEMA`].
 fn dump(place: &Place, arguments: &[&str]) -> String {
@@ -70,25 +63,17 @@ async fn loaded(dump: &str) -> Place {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that_is_in_it() {
-    for (version, fixture) in numbered("tests/store/fixtures", ".sql") {
+    for (version, fixture) in fixtures(PACKAGE) {
         // given
         let place = loaded(&fs::read_to_string(fixture).unwrap()).await;
-        if version < newest() {
+        if version < newest(PACKAGE) {
             let (kind, told) = refusal(&place).await;
             assert_eq!(kind, BackendErrorKind::Corrupt);
             assert!(told.contains(&format!("at version {version}")), "{told}");
         }
 
         // when several do it at once
-        let migrating: Vec<_> = (0..3)
-            .map(|_| {
-                let options = place.options();
-                tokio::spawn(async move { PostgresStore::migrate(&options).await })
-            })
-            .collect();
-        for migrated in migrating {
-            migrated.await.unwrap().unwrap();
-        }
+        migrate_at_once(&place, 3).await;
 
         // then all of it is there, and goes on
         let store = place.store().await;
@@ -111,8 +96,7 @@ async fn a_dump_holds_all_that_is_in_a_store() {
     // when
     let dump = dump(&place, &[]);
     if env::var_os("ALM_WRITE_FIXTURE").is_some() {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures");
-        fs::write(folder.join(format!("v{}.sql", newest())), &dump).unwrap();
+        write_fixture(PACKAGE, &dump);
     }
 
     // then
@@ -123,7 +107,7 @@ async fn a_dump_holds_all_that_is_in_a_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_that_fails_changes_nothing_and_says_what_to_do() {
     // given a database of the first version, in which the host has a function of a name that a later migration wants
-    let first = numbered("tests/store/fixtures", ".sql").remove(&1).unwrap();
+    let first = fixtures(PACKAGE).remove(&1).unwrap();
     let place = loaded(&fs::read_to_string(first).unwrap()).await;
     place.execute("CREATE TABLE $schema.log_oldest (of_the_host integer)").await;
     let before = dump(&place, &[]);
@@ -141,27 +125,7 @@ async fn a_migration_that_fails_changes_nothing_and_says_what_to_do() {
     sample::check(place.store().await.as_ref()).await;
 }
 
-/// `migrations/released.sha256` is what `sha256sum *.sql` says of the migrations that must not change any more.
 #[test]
 fn a_released_migration_is_never_edited() {
-    let released = include_str!("../../migrations/released.sha256");
-    let pinned: BTreeMap<&str, &str> =
-        released.lines().map(|line| line.split_once("  ").unwrap()).map(|(sum, name)| (name, sum)).collect();
-    let fixtures = numbered("tests/store/fixtures", ".sql");
-    for (version, path) in numbered("migrations", ".sql") {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let mut is = String::new();
-        for byte in Sha256::digest(fs::read(&path).unwrap()) {
-            write!(is, "{byte:02x}").unwrap();
-        }
-        match pinned.get(name) {
-            Some(sum) => assert_eq!(is, *sum, "{name} was released: undo the edit, and write another migration"),
-            None => assert_eq!(version, newest(), "{name} is not the newest any more: add its sum to released.sha256"),
-        }
-        assert!(
-            version == newest() || fixtures.contains_key(&version),
-            "a database of version {version} is missing: see the top of upgrades.rs"
-        );
-    }
-    assert!(pinned.keys().all(|name| fs::exists(format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()));
+    assert_released_migrations_are_kept(PACKAGE);
 }

@@ -7,13 +7,7 @@
 //! ALM_WRITE_FIXTURE=1 cargo nextest run -p alm-store-sqlite -E 'test(a_dump_holds)'
 //! ```
 
-use std::{
-    collections::BTreeMap,
-    env,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
 
 use alm_core::{
     changeset::Change,
@@ -25,7 +19,7 @@ use alm_core::{
     },
 };
 use alm_store_sqlite::SqliteStore;
-use sha2::{Digest as _, Sha256};
+use alm_test_support::migrations::{assert_released_migrations_are_kept, fixtures, newest, write_fixture};
 use sqlx::AssertSqlSafe;
 
 use crate::{
@@ -33,20 +27,8 @@ use crate::{
     migrations::{connect, refusal},
 };
 
-/// The files in a folder of this package, by the number in their name.
-fn numbered(folder: &str, ending: &str) -> BTreeMap<i64, PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let number = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_suffix(ending)?;
-        name.trim_start_matches('v').split('_').next()?.parse().ok()
-    };
-    files.filter_map(|path| Some((number(&path)?, path))).collect()
-}
-
-fn newest() -> i64 {
-    *numbered("migrations", ".sql").last_key_value().unwrap().0
-}
+/// The folder of this package.
+const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The statements that make the file as it is.
 async fn dump(path: &Path) -> String {
@@ -84,11 +66,11 @@ async fn loaded(dump: &str, path: &Path) {
 #[tokio::test]
 async fn a_file_of_every_earlier_version_is_brought_up_to_date_with_all_that_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (version, fixture) in numbered("tests/store/fixtures", ".sql") {
+    for (version, fixture) in fixtures(PACKAGE) {
         // given
         let path = folder.path().join(format!("v{version}.db"));
         loaded(&fs::read_to_string(fixture).unwrap(), &path).await;
-        if version < newest() {
+        if version < newest(PACKAGE) {
             let (kind, told) = refusal(&path).await;
             assert_eq!(kind, BackendErrorKind::Corrupt);
             assert!(told.contains(&format!("schema version {version}")), "{told}");
@@ -126,8 +108,7 @@ async fn a_dump_holds_all_that_is_in_a_store() {
     // when
     let dump = dump(&subject.path()).await;
     if env::var_os("ALM_WRITE_FIXTURE").is_some() {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/fixtures");
-        fs::write(folder.join(format!("v{}.sql", newest())), &dump).unwrap();
+        write_fixture(PACKAGE, &dump);
     }
 
     // then
@@ -157,7 +138,7 @@ async fn a_migration_that_fails_changes_nothing() {
     // given a file of the first version, in which the host has a table of a name that a later migration wants
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alm.db");
-    let first = numbered("tests/store/fixtures", ".sql").remove(&1).unwrap();
+    let first = fixtures(PACKAGE).remove(&1).unwrap();
     loaded(&fs::read_to_string(first).unwrap(), &path).await;
     sqlx::raw_sql("CREATE TABLE alm_log_oldest (of_the_host)").execute(&mut connect(&path).await).await.unwrap();
     let before = dump(&path).await;
@@ -173,27 +154,7 @@ async fn a_migration_that_fails_changes_nothing() {
     sample::check(&SqliteStore::open(&path).await.unwrap()).await;
 }
 
-/// `migrations/released.sha256` is what `sha256sum *.sql` says of the migrations that must not change any more.
 #[test]
 fn a_released_migration_is_never_edited() {
-    let released = include_str!("../../migrations/released.sha256");
-    let pinned: BTreeMap<&str, &str> =
-        released.lines().map(|line| line.split_once("  ").unwrap()).map(|(sum, name)| (name, sum)).collect();
-    let fixtures = numbered("tests/store/fixtures", ".sql");
-    for (version, path) in numbered("migrations", ".sql") {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let mut is = String::new();
-        for byte in Sha256::digest(fs::read(&path).unwrap()) {
-            write!(is, "{byte:02x}").unwrap();
-        }
-        match pinned.get(name) {
-            Some(sum) => assert_eq!(is, *sum, "{name} was released: undo the edit, and write another migration"),
-            None => assert_eq!(version, newest(), "{name} is not the newest any more: add its sum to released.sha256"),
-        }
-        assert!(
-            version == newest() || fixtures.contains_key(&version),
-            "a file of version {version} is missing: see the top of upgrades.rs"
-        );
-    }
-    assert!(pinned.keys().all(|name| fs::exists(format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()));
+    assert_released_migrations_are_kept(PACKAGE);
 }

@@ -6,6 +6,7 @@
 
 pub mod certificates;
 pub mod journal;
+pub mod migrations;
 pub mod postgres;
 pub mod process;
 
