@@ -4,16 +4,14 @@
 
 #![allow(missing_docs, reason = "criterion's macros make items without docs")]
 
+mod given;
+
 use std::{collections::BTreeMap, hint::black_box, sync::Arc};
 
 use alm_core::{
     Alm, Context, Principal,
-    changeset::{Change, Changeset, Guard, Stamp},
-    domain::{
-        Actor, App, AppId, ChangesetId, EventId, Labels, NewApp, NewVersion, Revision, Tag, Timestamp, Version,
-        VersionId,
-    },
-    ports::{Clock, Committer, Ids, Store, SystemClock, SystemIds},
+    domain::{NewApp, NewVersion},
+    ports::{Committer, Store},
 };
 use alm_store_memory::MemoryStore;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -26,54 +24,11 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().build().expect("a runtime")
 }
 
-fn stamp() -> Stamp {
-    Stamp {
-        changeset: ChangesetId::new(SystemIds.uuid_v7()),
-        at: SystemClock.now(),
-        actor: Actor::system(),
-        trace: None,
-    }
-}
-
-fn event() -> EventId {
-    EventId::new(SystemIds.uuid_v7())
-}
-
-fn version(number: i64, at: Timestamp) -> Version {
-    Version {
-        id: VersionId::new(number).expect("positive"),
-        app_id: AppId::new(1).expect("positive"),
-        tag: Tag::parse(format!("v1.0.{number}")).expect("a tag"),
-        changelog: alm_core::domain::Changelog::parse("bug fixes").expect("a changelog"),
-        labels: Labels::default(),
-        created_at: at,
-        updated_at: at,
-        revision: Revision::FIRST,
-    }
-}
-
-/// A new version: the row, its tag, its place in its app, the guard, the event.
-fn changeset(number: i64) -> Changeset {
-    let stamp = stamp();
-    let version = version(number, stamp.at);
-    Changeset::of(stamp, Change::version_created(&version), event()).guarded(Guard::AppExists(version.app_id))
-}
-
 async fn filled(versions: i64) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
-    let stamp = stamp();
-    let app = App {
-        id: AppId::new(1).expect("positive"),
-        name: alm_core::domain::AppName::parse("billing").expect("a name"),
-        description: alm_core::domain::Description::default(),
-        labels: Labels::default(),
-        created_at: stamp.at,
-        updated_at: stamp.at,
-        revision: Revision::FIRST,
-    };
-    store.commit(Changeset::of(stamp, Change::app_created(&app), event())).await.expect("the app");
+    store.commit(given::app()).await.expect("the app");
     for number in 1..=versions {
-        store.commit(changeset(number)).await.expect("a version");
+        store.commit(given::version_created(number)).await.expect("a version");
     }
     store
 }
@@ -88,7 +43,7 @@ fn commit(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || {
                     next += 1;
-                    changeset(next)
+                    given::version_created(next)
                 },
                 |changeset| runtime.block_on(store.commit(black_box(changeset))).expect("committed"),
                 BatchSize::SmallInput,

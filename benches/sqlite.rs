@@ -11,6 +11,8 @@
 
 #![allow(missing_docs, reason = "a program")]
 
+mod given;
+
 use std::{
     collections::BTreeMap,
     env,
@@ -23,12 +25,8 @@ use std::{
 };
 
 use alm_core::{
-    changeset::{Change, Changeset, Guard, Stamp},
-    domain::{
-        Actor, App, AppId, AppName, Changelog, ChangesetId, Description, EventId, Labels, Revision, Tag, Timestamp,
-        Version, VersionId,
-    },
-    ports::{Clock, Committer, Ids, Reader, SystemClock, SystemIds, VersionFilter},
+    domain::{AppId, VersionId},
+    ports::{Committer, Reader, VersionFilter},
 };
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::{
@@ -48,39 +46,6 @@ fn setting(name: &str, default: i64) -> i64 {
     env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-fn stamp() -> Stamp {
-    Stamp {
-        changeset: ChangesetId::new(SystemIds.uuid_v7()),
-        at: SystemClock.now(),
-        actor: Actor::system(),
-        trace: None,
-    }
-}
-
-fn event() -> EventId {
-    EventId::new(SystemIds.uuid_v7())
-}
-
-fn version(number: i64, at: Timestamp) -> Version {
-    Version {
-        id: VersionId::new(number).expect("positive"),
-        app_id: AppId::new(1).expect("positive"),
-        tag: Tag::parse(format!("v1.0.{number}")).expect("a tag"),
-        changelog: Changelog::parse("bug fixes").expect("a changelog"),
-        labels: Labels::default(),
-        created_at: at,
-        updated_at: at,
-        revision: Revision::FIRST,
-    }
-}
-
-/// A new version: the row, its tag, its place in its app, the guard, the event.
-fn changeset(number: i64) -> Changeset {
-    let stamp = stamp();
-    let version = version(number, stamp.at);
-    Changeset::of(stamp, Change::version_created(&version), event()).guarded(Guard::AppExists(version.app_id))
-}
-
 /// A folder on the disk that the build is on: what lies in memory alone is no disk.
 fn folder() -> TempDir {
     let target = option_env!("CARGO_TARGET_TMPDIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
@@ -89,24 +54,14 @@ fn folder() -> TempDir {
 
 async fn open(path: &Path) -> SqliteStore {
     let store = SqliteOptions::new(path).migrate(true).open().await.expect("a store");
-    let stamp = stamp();
-    let app = App {
-        id: AppId::new(1).expect("positive"),
-        name: AppName::parse("billing").expect("a name"),
-        description: Description::default(),
-        labels: Labels::default(),
-        created_at: stamp.at,
-        updated_at: stamp.at,
-        revision: Revision::FIRST,
-    };
-    store.commit(Changeset::of(stamp, Change::app_created(&app), event())).await.expect("the app");
+    store.commit(given::app()).await.expect("the app");
     store
 }
 
 /// The rows of a version and of its event, in a transaction on a connection without the store.
 async fn insert(connection: &mut SqliteConnection, number: i64) -> Result<(), sqlx::Error> {
-    let changeset = changeset(number);
-    let version = version(number, changeset.at());
+    let changeset = given::version_created(number);
+    let version = given::version(number, changeset.at());
     let event = &changeset.events()[0];
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     sqlx::query(
@@ -194,7 +149,10 @@ async fn committed(store: &SqliteStore, callers: usize, next: &Arc<AtomicI64>) -
             async move {
                 let mut done = 0;
                 while !is_over.load(Ordering::Relaxed) {
-                    store.commit(changeset(next.fetch_add(1, Ordering::Relaxed))).await.expect("committed");
+                    store
+                        .commit(given::version_created(next.fetch_add(1, Ordering::Relaxed)))
+                        .await
+                        .expect("committed");
                     done += 1;
                 }
                 done
