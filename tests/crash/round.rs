@@ -7,7 +7,7 @@ use std::{
 };
 
 use alm_test_support::{
-    LONG,
+    LONG, eventually,
     journal::{Ask, Journal, Violation, check},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -230,11 +230,11 @@ async fn settled(common: &Arc<Common>, eye: &Eye) {
     for step in 0..3 {
         let name = format!("settled-{step}");
         let app = create(&Client::new(common, name.clone(), 0), &name).await;
-        let deadline = Instant::now() + LONG;
-        while !(eye.has_audited(&format!("apps/{app}")).await && eye.is_settled().await) {
-            assert!(Instant::now() < deadline, "the consumers do not catch up");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let audited = format!("apps/{app}");
+        eventually("the consumers have caught up", async || {
+            (eye.has_audited(&audited).await && eye.is_settled().await).then_some(())
+        })
+        .await;
     }
 }
 

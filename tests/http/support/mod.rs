@@ -9,9 +9,7 @@ mod server;
 mod store;
 mod stream;
 
-use std::time::{Duration, Instant};
-
-pub(crate) use alm_test_support::LONG;
+pub(crate) use alm_test_support::{LONG, eventually};
 
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, Client};
@@ -20,18 +18,6 @@ pub(crate) use given::{Given, PASSWORD, pairs};
 pub(crate) use server::{SECRET, Server, Setup, jwt, token};
 pub(crate) use store::{Fate, INTERNALS, a_faulty_store};
 pub(crate) use stream::Stream;
-
-/// Looks again and again until there is something to see.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LONG;
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "this did not come about: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
 
 /// The member `name` of each of `items`.
 #[track_caller]

@@ -10,7 +10,19 @@ pub mod migrations;
 pub mod postgres;
 pub mod process;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything in a test should take.
 pub const LONG: Duration = Duration::from_secs(20);
+
+/// Looks again and again until there is something to see.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "this did not come about: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
