@@ -41,11 +41,9 @@ impl Fault {
         }
     }
 
-    /// The fault of writes that were made by one statement: what they are refused for, if their constraints say so. Of several
-    /// the constraint does not tell which was refused.
-    pub(crate) fn of_writes<'w>(error: sqlx::Error, mut writes: impl Iterator<Item = &'w Write>) -> Self {
-        let alone = writes.next().filter(|_| writes.next().is_none());
-        let taken = violated(&error).zip(alone).and_then(|(constraint, write)| taken(constraint, write));
+    /// The fault of a write: what it is refused for, if its constraints say so.
+    pub(crate) fn of_write(error: sqlx::Error, write: &Write) -> Self {
+        let taken = violated(&error).and_then(|constraint| taken(constraint, write));
         taken.map_or(Self::Sql(error), |unique| Self::Refused(StoreError::AlreadyExists(unique)))
     }
 }

@@ -52,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_store.sql"),
     include_str!("../migrations/0002_retention.sql"),
     include_str!("../migrations/0003_positions_with_the_commit.sql"),
+    include_str!("../migrations/0004_groups_in_one_statement.sql"),
 ];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]

@@ -5,13 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use alm_core::{
     changeset::{Changeset, Receipt},
     domain::{App, Deployment, Event, LogId, Position, Timestamp, Version},
-    ports::{Committer, EventLog, IdBlock, Sequence, StoreError, Trimmed},
+    ports::{BackendError, Committer, EventLog, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::{
-    commit::{self, Groups},
+    commit::{self, Groups, Joined},
     error::Fault,
     options::PostgresOptions,
     pool::{Pool, with_connection},
@@ -70,7 +70,7 @@ impl PostgresStore {
         let log = schema::open(options).await?;
         let pool = options.pool();
         let sealer = Sealer::start(pool.clone());
-        let groups = Groups::start(pool.clone(), sealer.publish().clone());
+        let groups = Groups::start(options.pool_for_groups(commit::GROUP_WAITS), sealer.publish().clone());
         let by_id = ById {
             apps: Shared::start(pool.clone()),
             versions: Shared::start(pool.clone()),
@@ -97,6 +97,7 @@ impl PostgresStore {
 
     /// Closes the connections, once what uses them is done. The store can't be used after that.
     pub async fn close(&self) {
+        self.groups.close().await;
         self.pool.close().await;
     }
 }
@@ -111,10 +112,17 @@ impl fmt::Debug for PostgresStore {
 impl Committer for PostgresStore {
     async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
         let changeset = Arc::new(changeset);
-        if let Some(receipt) = self.groups.commit(&changeset).await {
-            return Ok(receipt);
+        let joined = self.groups.commit(&changeset).await;
+        if joined == Joined::Committed {
+            return Ok(changeset.receipt());
         }
-        let (receipt, head) = commit::commit(&self.pool, &changeset).await?;
+        let (receipt, head) = match commit::commit(&self.pool, &changeset).await {
+            // What it was asked with others for may yet be done.
+            Err(StoreError::Backend(fault)) if joined == Joined::InDoubt => {
+                return Err(BackendError { outcome: Outcome::Unknown, ..fault }.into());
+            }
+            done => done?,
+        };
         if !changeset.events().is_empty() {
             self.sealer.publish().reached(head);
         }

@@ -5,27 +5,26 @@ use sqlx::PgConnection;
 
 use crate::{error::Fault, label::as_json};
 
-use super::{at_revision, not_changed};
+use super::{
+    at_revision, not_changed,
+    statement::{Rows, Statement},
+};
 
-pub(super) const HOLD: &str = "SELECT id FROM apps WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
-
-pub(super) async fn insert(connection: &mut PgConnection, apps: &[&App]) -> Result<(), sqlx::Error> {
-    sqlx::query(
+/// Inserts apps.
+pub(super) fn insert(statement: &mut Statement, apps: &[&App]) {
+    statement.push(
         "INSERT INTO apps (id, name, description, labels, created_at, updated_at, revision) \
-         SELECT id, name, description, labels::jsonb, created_at, updated_at, revision \
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) \
-              AS new (id, name, description, labels, created_at, updated_at, revision)",
-    )
-    .bind(apps.iter().map(|app| app.id.get()).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| app.description.as_str()).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| as_json(&app.labels)).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| app.created_at.micros()).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| app.updated_at.micros()).collect::<Vec<_>>())
-    .bind(apps.iter().map(|app| at_revision(app.revision)).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+         SELECT id, name, description, labels::jsonb, created_at, updated_at, revision FROM ",
+    );
+    Rows::of(statement)
+        .column("bigint[]", apps.iter().map(|app| app.id.get()))
+        .column("text[]", apps.iter().map(|app| app.name.as_str()))
+        .column("text[]", apps.iter().map(|app| app.description.as_str()))
+        .column("text[]", apps.iter().map(|app| as_json(&app.labels)))
+        .column("bigint[]", apps.iter().map(|app| app.created_at.micros()))
+        .column("bigint[]", apps.iter().map(|app| app.updated_at.micros()))
+        .column("bigint[]", apps.iter().map(|app| at_revision(app.revision)))
+        .called("new (id, name, description, labels, created_at, updated_at, revision)");
 }
 
 pub(super) async fn update(connection: &mut PgConnection, app: &App, expected: Revision) -> Result<bool, sqlx::Error> {

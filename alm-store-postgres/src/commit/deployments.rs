@@ -5,51 +5,47 @@ use sqlx::PgConnection;
 
 use crate::error::Fault;
 
-use super::{at_revision, first_missing, not_changed};
+use super::{
+    at_revision, first_missing, not_changed,
+    statement::{Rows, Statement},
+};
 
-pub(super) async fn insert(connection: &mut PgConnection, deployments: &[&Deployment]) -> Result<(), sqlx::Error> {
-    sqlx::query(
+/// Inserts deployments.
+pub(super) fn insert(statement: &mut Statement, deployments: &[&Deployment]) {
+    statement.push(
         "INSERT INTO deployments \
          (id, app_id, version_id, environment, status, created_at, updated_at, finished_at, revision) \
-         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], \
-                              $7::bigint[], $8::bigint[], $9::bigint[])",
-    )
-    .bind(deployments.iter().map(|deployment| deployment.id.get()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.app_id.get()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.version_id.get()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.environment.as_str()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.status.as_str()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.created_at.micros()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.updated_at.micros()).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| deployment.finished_at.map(Timestamp::micros)).collect::<Vec<_>>())
-    .bind(deployments.iter().map(|deployment| at_revision(deployment.revision)).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+         SELECT id, app_id, version_id, environment, status, created_at, updated_at, finished_at, revision FROM ",
+    );
+    Rows::of(statement)
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.id.get()))
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.app_id.get()))
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.version_id.get()))
+        .column("text[]", deployments.iter().map(|deployment| deployment.environment.as_str()))
+        .column("text[]", deployments.iter().map(|deployment| deployment.status.as_str()))
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.created_at.micros()))
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.updated_at.micros()))
+        .column("bigint[]", deployments.iter().map(|deployment| deployment.finished_at.map(Timestamp::micros)))
+        .column("bigint[]", deployments.iter().map(|deployment| at_revision(deployment.revision)))
+        .called("new (id, app_id, version_id, environment, status, created_at, updated_at, finished_at, revision)");
 }
 
-/// Makes changes, each at its revision.
-pub(super) async fn update(connection: &mut PgConnection, changes: &[(&Deployment, Revision)]) -> Result<(), Fault> {
-    let done: Vec<i64> = sqlx::query_scalar(
+/// Makes changes, each at its revision, and gives the ids of those that were made.
+pub(super) fn update(statement: &mut Statement, changes: &[(&Deployment, Revision)]) {
+    statement.push(
         "UPDATE deployments SET status = new.status, created_at = new.created_at, updated_at = new.updated_at, \
-                finished_at = new.finished_at, revision = new.revision \
-         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
-              AS new (id, expected, status, created_at, updated_at, finished_at, revision) \
-         WHERE deployments.id = new.id AND deployments.revision = new.expected RETURNING deployments.id",
-    )
-    .bind(changes.iter().map(|(deployment, _)| deployment.id.get()).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(_, expected)| at_revision(*expected)).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(deployment, _)| deployment.status.as_str()).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(deployment, _)| deployment.created_at.micros()).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(deployment, _)| deployment.updated_at.micros()).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(deployment, _)| deployment.finished_at.map(Timestamp::micros)).collect::<Vec<_>>())
-    .bind(changes.iter().map(|(deployment, _)| at_revision(deployment.revision)).collect::<Vec<_>>())
-    .fetch_all(&mut *connection)
-    .await?;
-    match first_missing(changes, |(deployment, _)| deployment.id.get(), done) {
-        None => Ok(()),
-        Some((deployment, _)) => Err(why_not(connection, deployment.id).await?),
-    }
+                finished_at = new.finished_at, revision = new.revision FROM ",
+    );
+    Rows::of(statement)
+        .column("bigint[]", changes.iter().map(|(deployment, _)| deployment.id.get()))
+        .column("bigint[]", changes.iter().map(|(_, expected)| at_revision(*expected)))
+        .column("text[]", changes.iter().map(|(deployment, _)| deployment.status.as_str()))
+        .column("bigint[]", changes.iter().map(|(deployment, _)| deployment.created_at.micros()))
+        .column("bigint[]", changes.iter().map(|(deployment, _)| deployment.updated_at.micros()))
+        .column("bigint[]", changes.iter().map(|(deployment, _)| deployment.finished_at.map(Timestamp::micros)))
+        .column("bigint[]", changes.iter().map(|(deployment, _)| at_revision(deployment.revision)))
+        .called("new (id, expected, status, created_at, updated_at, finished_at, revision)")
+        .push(" WHERE deployments.id = new.id AND deployments.revision = new.expected RETURNING deployments.id");
 }
 
 /// Makes deletions, each at its revision.

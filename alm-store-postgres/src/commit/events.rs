@@ -4,12 +4,14 @@ use alm_core::{
     changeset::{Changeset, Receipt},
     domain::{ChangesetId, Position, TraceParent},
 };
-use sqlx::{PgConnection, PgExecutor, types::Uuid};
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     error::{Fault, corrupt},
     row::Columns,
 };
+
+use super::statement::{Rows, Statement};
 
 /// When the events of a commit get their positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,49 +22,69 @@ pub(super) enum Sealing {
     Later,
 }
 
-/// Appends the events, and gives the head of the log that is reached by it, if they have got their positions. It fails when one
-/// of the changesets was committed before.
+/// Appends the events, and gives the head of the log that is reached by it, if they have got their positions. It fails when the
+/// changeset was committed before.
 pub(super) async fn append(
     connection: &mut PgConnection,
-    changesets: &[&Changeset],
+    changeset: &Changeset,
     sealing: Sealing,
 ) -> Result<Option<Position>, Fault> {
-    let mut events = Vec::with_capacity(changesets.len());
-    for changeset in changesets {
-        events.extend((1_i32..).zip(changeset.events()).map(|(ordinal, event)| (changeset, ordinal, event)));
-    }
-    if events.is_empty() {
+    if changeset.events().is_empty() {
         return Ok(None);
     }
-    let head: Option<i64> = sqlx::query_scalar(
-        "WITH taken AS ( \
-             SELECT nextval('commit_order') AS number, \
-                    CASE WHEN $1 THEN take_positions(cardinality($2::uuid[])) END AS start \
-         ), appended AS ( \
+    let mut statement = Statement::new("WITH ");
+    appended(&mut statement, &[changeset], sealing, "");
+    head(&mut statement, connection).await
+}
+
+/// The end of a statement that begins with parts: appends the events, and asks for the head of the log. Positions are taken when
+/// `condition` was looked at.
+pub(super) fn appended(
+    statement: &mut Statement,
+    changesets: &[&Changeset],
+    sealing: Sealing,
+    condition: &'static str,
+) {
+    let events = || {
+        let with_events = changesets.iter().filter(|changeset| !changeset.events().is_empty());
+        with_events.flat_map(|changeset| {
+            (1_i32..).zip(changeset.events()).map(move |(ordinal, event)| (*changeset, ordinal, event))
+        })
+    };
+    let count = i64::try_from(events().count()).unwrap_or(i64::MAX);
+    statement.push("taken AS MATERIALIZED (SELECT nextval('commit_order') AS number, ");
+    match sealing {
+        Sealing::Now => drop(statement.push("take_positions(").push_bind(count).push(")")),
+        Sealing::Later => drop(statement.push("NULL::bigint")),
+    }
+    statement.push(" AS start").push(condition).push(
+        "), appended AS ( \
              INSERT INTO events \
              (commit_order, position, changeset_id, ordinal, decided_at, id, type, subject, time, actor, trace, data) \
              SELECT taken.number, taken.start + new.place, new.changeset_id, new.ordinal, new.decided_at, new.id, new.type, \
                     new.subject, new.time, new.actor, new.trace, new.data::json \
-             FROM taken, \
-                  unnest($2::uuid[], $3::integer[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::bigint[], \
-                         $9::text[], $10::text[], $11::text[]) WITH ORDINALITY \
-                  AS new (changeset_id, ordinal, decided_at, id, type, subject, time, actor, trace, data, place) \
-         ) \
-         SELECT start + cardinality($2::uuid[]) FROM taken",
-    )
-    .bind(sealing == Sealing::Now)
-    .bind(events.iter().map(|(changeset, ..)| changeset.id().get()).collect::<Vec<Uuid>>())
-    .bind(events.iter().map(|(_, ordinal, _)| *ordinal).collect::<Vec<_>>())
-    .bind(events.iter().map(|(changeset, ..)| changeset.at().micros()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.id.get()).collect::<Vec<Uuid>>())
-    .bind(events.iter().map(|(.., event)| event.data.event_type().as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.subject.to_string()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.time.micros()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.actor.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.trace.as_ref().map(TraceParent::as_str)).collect::<Vec<_>>())
-    .bind(events.iter().map(|(.., event)| event.data.to_json().to_string()).collect::<Vec<_>>())
-    .fetch_one(connection)
-    .await?;
+             FROM taken, ",
+    );
+    Rows::of(statement)
+        .column("uuid[]", events().map(|(changeset, ..)| changeset.id().get()))
+        .column("integer[]", events().map(|(_, ordinal, _)| ordinal))
+        .column("bigint[]", events().map(|(changeset, ..)| changeset.at().micros()))
+        .column("uuid[]", events().map(|(.., event)| event.id.get()))
+        .column("text[]", events().map(|(.., event)| event.data.event_type().as_str()))
+        .column("text[]", events().map(|(.., event)| event.subject.to_string()))
+        .column("bigint[]", events().map(|(.., event)| event.time.micros()))
+        .column("text[]", events().map(|(.., event)| event.actor.as_str()))
+        .column("text[]", events().map(|(.., event)| event.trace.as_ref().map(TraceParent::as_str)))
+        .column("text[]", events().map(|(.., event)| event.data.to_json().to_string()))
+        .numbered("new (changeset_id, ordinal, decided_at, id, type, subject, time, actor, trace, data, place)")
+        .push(") SELECT start + ")
+        .push_bind(count)
+        .push(" FROM taken");
+}
+
+/// Makes a statement that ends so; gives the head.
+pub(super) async fn head(statement: &mut Statement, connection: &mut PgConnection) -> Result<Option<Position>, Fault> {
+    let head: Option<i64> = statement.build_query_scalar().fetch_one(connection).await?;
     Ok(head.map(|head| Position::new(head.unsigned_abs())))
 }
 

@@ -8,23 +8,26 @@ mod deployments;
 mod events;
 mod group;
 mod idempotency;
+mod statement;
+mod together;
 mod transaction;
 mod versions;
 
 use alm_core::{
     changeset::{Changeset, Guard, Write},
     domain::{NewAuditEntry, Position, Revision, Subject, Timestamp},
-    ports::{Contention, StoreError},
+    ports::{Contention, StoreError, Unique},
 };
 use sqlx::PgConnection;
 
 use crate::error::Fault;
 
 pub(crate) use events::receipt;
-pub(crate) use group::Groups;
+pub(crate) use group::{GROUP_WAITS, Groups, Joined};
 pub(crate) use transaction::{commit, commit_in};
 
 use events::Sealing;
+use statement::Statement;
 
 /// A write, and when its changeset was decided.
 #[derive(Clone, Copy)]
@@ -36,9 +39,6 @@ struct Decided<'c> {
 fn decided(changeset: &Changeset) -> impl Iterator<Item = Decided<'_>> {
     changeset.writes().iter().map(|write| Decided { write, at: changeset.at() })
 }
-
-/// Whether two writes that follow each other go in one statement.
-type MayGoTogether = fn(&Decided<'_>, &Decided<'_>) -> bool;
 
 /// Makes all of a changeset true in the transaction of `connection`, or fails; then the transaction must be undone. Gives the
 /// head of the log that is reached by it, if its events have got their positions.
@@ -55,10 +55,10 @@ async fn apply(
         consumers::advance(connection, checkpoint).await?;
         tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
     }
-    make(connection, &decided(changeset).collect::<Vec<_>>(), in_one_changeset).await?;
+    make(connection, &decided(changeset).collect::<Vec<_>>()).await?;
     // The order of the log is taken when all row locks are held: of two commits that change the same row, the second takes its
     // place after the first is committed.
-    events::append(connection, &[changeset], sealing).await
+    events::append(connection, changeset, sealing).await
 }
 
 /// A guard takes a lock that lets the parent be changed but not be deleted, so a child and the end of its parent exclude each
@@ -72,26 +72,37 @@ async fn check(connection: &mut PgConnection, guards: &[Guard]) -> Result<(), Fa
             _ => return Err(StoreError::Unsupported("this guard").into()),
         }
     }
-    hold(connection, apps::HOLD, &wanted_apps).await?;
-    hold(connection, versions::HOLD, &wanted_versions).await
+    all_held(connection, "apps", &wanted_apps).await?;
+    all_held(connection, "versions", &wanted_versions).await
 }
 
-/// Keeps rows from being deleted until the transaction ends; `statement` locks those whose ids are in `$1`, and gives the ids in
-/// order. In order they are locked, too, so that no two transactions hold what the other waits for.
-async fn hold(connection: &mut PgConnection, statement: &'static str, wanted: &[(i64, Guard)]) -> Result<(), Fault> {
+async fn all_held(connection: &mut PgConnection, table: &'static str, wanted: &[(i64, Guard)]) -> Result<(), Fault> {
     if wanted.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = wanted.iter().map(|(id, _)| *id).collect();
-    let held: Vec<i64> = sqlx::query_scalar(statement).bind(ids).fetch_all(connection).await?;
+    let mut statement = Statement::default();
+    hold(&mut statement, table, &ids);
+    let held: Vec<i64> = statement.build_query_scalar().fetch_all(connection).await?;
     match wanted.iter().find(|(id, _)| held.binary_search(id).is_err()) {
         None => Ok(()),
         Some((_, guard)) => Err(StoreError::GuardFailed(*guard).into()),
     }
 }
 
-/// Of one changeset only those writes go together whose refusal tells which of them was refused.
-fn in_one_changeset(a: &Decided<'_>, b: &Decided<'_>) -> bool {
+/// Keeps rows from being deleted until the transaction ends, and gives their ids in order. In order they are locked, too, so that
+/// no two transactions hold what the other waits for.
+fn hold(statement: &mut Statement, table: &'static str, ids: &[i64]) {
+    statement
+        .push("SELECT id FROM ")
+        .push(table)
+        .push(" WHERE id = ANY(")
+        .push_bind(ids)
+        .push(") ORDER BY id FOR KEY SHARE");
+}
+
+/// Only those writes go together whose refusal tells which of them was refused.
+fn in_one_statement(a: &Decided<'_>, b: &Decided<'_>) -> bool {
     matches!(
         (a.write, b.write),
         (Write::DeleteVersion { .. }, Write::DeleteVersion { .. })
@@ -113,33 +124,13 @@ macro_rules! values {
             .collect::<Vec<_>>()
     };
 }
+use values;
 
 /// Makes the writes in their order, runs of such as may go together at once.
-async fn make(
-    connection: &mut PgConnection,
-    writes: &[Decided<'_>],
-    may_go_together: MayGoTogether,
-) -> Result<(), Fault> {
+async fn make(connection: &mut PgConnection, writes: &[Decided<'_>]) -> Result<(), Fault> {
     let mut recorded: Vec<&NewAuditEntry> = Vec::new();
-    for run in writes.chunk_by(may_go_together) {
-        let refused = |error| Fault::of_writes(error, run.iter().map(|decided| decided.write));
+    for run in writes.chunk_by(in_one_statement) {
         match run[0].write {
-            Write::InsertApp(_) => {
-                let new = values!(run, Write::InsertApp(app) => app);
-                apps::insert(connection, &new).await.map_err(refused)?;
-            }
-            Write::InsertVersion(_) => {
-                let new = values!(run, Write::InsertVersion(version) => version);
-                versions::insert(connection, &new).await.map_err(refused)?;
-            }
-            Write::InsertDeployment(_) => {
-                let new = values!(run, Write::InsertDeployment(deployment) => deployment);
-                deployments::insert(connection, &new).await.map_err(refused)?;
-            }
-            Write::UpdateDeployment { .. } => {
-                let changed = values!(run, Write::UpdateDeployment { deployment, expected } => (deployment, *expected));
-                deployments::update(connection, &changed).await?;
-            }
             Write::DeleteVersion { .. } => {
                 let gone = values!(run, Write::DeleteVersion { id, expected } => (*id, *expected));
                 versions::delete(connection, &gone).await?;
@@ -148,12 +139,8 @@ async fn make(
                 let gone = values!(run, Write::DeleteDeployment { id, expected } => (*id, *expected));
                 deployments::delete(connection, &gone).await?;
             }
-            Write::RememberOutcome(_) => {
-                let answers = values!(run, Write::RememberOutcome(record), at => (record, at));
-                idempotency::remember(connection, &answers).await?;
-            }
             Write::RecordAudit(_) => recorded.extend(values!(run, Write::RecordAudit(entry) => entry)),
-            write => one(connection, write).await?,
+            _ => one(connection, run[0]).await?,
         }
     }
     // Last, because from here on whoever else records has to wait until this transaction ends. Nothing else reads or writes
@@ -162,9 +149,35 @@ async fn make(
 }
 
 /// A write of a kind that goes alone.
-async fn one(connection: &mut PgConnection, write: &Write) -> Result<(), Fault> {
-    let refused = |error| Fault::of_writes(error, [write].into_iter());
+async fn one(connection: &mut PgConnection, Decided { write, at }: Decided<'_>) -> Result<(), Fault> {
+    let refused = |error| Fault::of_write(error, write);
+    let mut statement = Statement::default();
     match write {
+        Write::InsertApp(app) => {
+            apps::insert(&mut statement, &[app]);
+            statement.build().execute(connection).await.map(drop).map_err(refused)
+        }
+        Write::InsertVersion(version) => {
+            versions::insert(&mut statement, &[version]);
+            statement.build().execute(connection).await.map(drop).map_err(refused)
+        }
+        Write::InsertDeployment(deployment) => {
+            deployments::insert(&mut statement, &[deployment]);
+            statement.build().execute(connection).await.map(drop).map_err(refused)
+        }
+        Write::UpdateDeployment { deployment, expected } => {
+            deployments::update(&mut statement, &[(deployment, *expected)]);
+            if statement.build().fetch_optional(&mut *connection).await?.is_some() {
+                return Ok(());
+            }
+            Err(deployments::why_not(connection, deployment.id).await?)
+        }
+        Write::RememberOutcome(record) => {
+            statement.push("WITH ");
+            idempotency::remember(&mut statement, &[(record, at)]);
+            let remembered = statement.push(" SELECT FROM remembered").build().fetch_optional(connection).await?;
+            remembered.map(drop).ok_or_else(|| StoreError::AlreadyExists(Unique::IdempotencyKey).into())
+        }
         Write::UpdateApp { app, expected } => {
             if apps::update(connection, app, *expected).await.map_err(refused)? {
                 return Ok(());

@@ -5,29 +5,27 @@ use sqlx::PgConnection;
 
 use crate::{error::Fault, label::as_json};
 
-use super::{at_revision, first_missing, not_changed};
+use super::{
+    at_revision, first_missing, not_changed,
+    statement::{Rows, Statement},
+};
 
-pub(super) const HOLD: &str = "SELECT id FROM versions WHERE id = ANY($1) ORDER BY id FOR KEY SHARE";
-
-pub(super) async fn insert(connection: &mut PgConnection, versions: &[&Version]) -> Result<(), sqlx::Error> {
-    sqlx::query(
+/// Inserts versions.
+pub(super) fn insert(statement: &mut Statement, versions: &[&Version]) {
+    statement.push(
         "INSERT INTO versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision) \
-         SELECT id, app_id, tag, changelog, labels::jsonb, created_at, updated_at, revision \
-         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], \
-                     $8::bigint[]) \
-              AS new (id, app_id, tag, changelog, labels, created_at, updated_at, revision)",
-    )
-    .bind(versions.iter().map(|version| version.id.get()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| version.app_id.get()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| version.tag.as_str()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| version.changelog.as_str()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| as_json(&version.labels)).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| version.created_at.micros()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| version.updated_at.micros()).collect::<Vec<_>>())
-    .bind(versions.iter().map(|version| at_revision(version.revision)).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
+         SELECT id, app_id, tag, changelog, labels::jsonb, created_at, updated_at, revision FROM ",
+    );
+    Rows::of(statement)
+        .column("bigint[]", versions.iter().map(|version| version.id.get()))
+        .column("bigint[]", versions.iter().map(|version| version.app_id.get()))
+        .column("text[]", versions.iter().map(|version| version.tag.as_str()))
+        .column("text[]", versions.iter().map(|version| version.changelog.as_str()))
+        .column("text[]", versions.iter().map(|version| as_json(&version.labels)))
+        .column("bigint[]", versions.iter().map(|version| version.created_at.micros()))
+        .column("bigint[]", versions.iter().map(|version| version.updated_at.micros()))
+        .column("bigint[]", versions.iter().map(|version| at_revision(version.revision)))
+        .called("new (id, app_id, tag, changelog, labels, created_at, updated_at, revision)");
 }
 
 pub(super) async fn update(

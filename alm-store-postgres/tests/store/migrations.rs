@@ -9,7 +9,10 @@ use alm_store_postgres::{
     PostgresOptions, PostgresStore,
     sqlx::{self, Connection, PgConnection},
 };
-use alm_test_support::postgres::{Durability, Server};
+use alm_test_support::{
+    migrations::newest,
+    postgres::{Durability, Server},
+};
 
 use crate::place::Place;
 
@@ -43,7 +46,7 @@ async fn ten_that_migrate_at_once_make_one_store() {
             .fetch_all(&place.pool())
             .await
             .unwrap();
-    assert_eq!(versions, [1, 2, 3]);
+    assert!(versions.into_iter().eq(1..=newest(env!("CARGO_MANIFEST_DIR"))));
     place.store().await.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
 }
 

@@ -1,10 +1,7 @@
 //! The network between the store and its database fails at the worst moments.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -24,31 +21,45 @@ use tokio::{
 
 use crate::place::Place;
 
-/// What the network does.
-#[derive(Clone, Copy)]
-#[repr(u8)]
+/// What the network does to one who ends a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weather {
-    /// It passes everything on.
-    Fair,
-    /// It cuts the connection when the store says COMMIT, before the server hears of it.
+    /// It cuts the connection before the server hears of it.
     CutsBefore,
-    /// It cuts the connection when the server has answered to COMMIT, before the store hears of it.
+    /// It cuts the connection when the server has answered, before the store hears of it.
     CutsAfter,
-    /// It swallows what the server answers to COMMIT, and all that comes later, and cuts nothing.
+    /// It swallows what the server answers, and all that comes later, and cuts nothing.
     Swallows,
 }
 
 /// A socket beside that of the server, with weather in between.
 struct Network {
     folder: TempDir,
-    weather: Arc<AtomicU8>,
+    weather: Arc<Mutex<Option<(Weather, usize)>>>,
+}
+
+/// Whether the weather strikes now.
+fn strikes(weather: &Mutex<Option<(Weather, usize)>>, how: Weather) -> bool {
+    let mut weather = weather.lock().unwrap();
+    match weather.as_mut() {
+        Some((current, left)) if *current == how && *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether what the store asks ends a transaction: by the word, or because it is a whole one, with the event that those have.
+fn ends(asked: &[u8]) -> bool {
+    asked.windows(6).any(|word| word == b"COMMIT") || asked.windows(11).any(|word| word == b"LoginFailed")
 }
 
 impl Network {
     fn to(server: PgConnectOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-        let weather = Arc::new(AtomicU8::new(Weather::Fair as u8));
+        let weather = Arc::new(Mutex::new(None));
         let current = weather.clone();
         tokio::spawn(async move {
             while let Ok((store, _)) = listener.accept().await {
@@ -58,8 +69,13 @@ impl Network {
         Self { folder, weather }
     }
 
-    fn turns(&self, weather: Weather) {
-        self.weather.store(weather as u8, Ordering::SeqCst);
+    /// It strikes so many times.
+    fn turns(&self, weather: Weather, times: usize) {
+        *self.weather.lock().unwrap() = Some((weather, times));
+    }
+
+    fn turns_fair(&self) {
+        *self.weather.lock().unwrap() = None;
     }
 }
 
@@ -76,16 +92,16 @@ async fn connect(server: &PgConnectOptions) -> Box<dyn Stream> {
     }
 }
 
-/// Passes on what comes, until the weather turns on one who says COMMIT.
-async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<AtomicU8>) {
+/// Passes on what comes, until the weather turns on one who ends a transaction.
+async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<Mutex<Option<(Weather, usize)>>>) {
     let (mut asked, mut answered) = ([0; 8192], [0; 8192]);
     let mut committing = false;
     loop {
         tokio::select! {
             length = store.read(&mut asked) => {
                 let Ok(length @ 1..) = length else { return };
-                committing = asked[..length].windows(6).any(|word| word == b"COMMIT");
-                if committing && weather.load(Ordering::SeqCst) == Weather::CutsBefore as u8 {
+                committing = ends(&asked[..length]);
+                if committing && strikes(&weather, Weather::CutsBefore) {
                     return;
                 }
                 if server.write_all(&asked[..length]).await.is_err() {
@@ -94,11 +110,10 @@ async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<A
             }
             length = server.read(&mut answered) => {
                 let Ok(length @ 1..) = length else { return };
-                let now = weather.load(Ordering::SeqCst);
-                if committing && now == Weather::CutsAfter as u8 {
+                if committing && strikes(&weather, Weather::CutsAfter) {
                     return;
                 }
-                if committing && now == Weather::Swallows as u8 {
+                if committing && strikes(&weather, Weather::Swallows) {
                     // The store must give up by itself.
                     while let Ok(1..) = store.read(&mut asked).await {}
                     return;
@@ -136,9 +151,9 @@ async fn fault_in(
     store: &PostgresStore,
     changeset: &Changeset,
 ) -> BackendErrorKind {
-    network.turns(weather);
+    network.turns(weather, usize::MAX);
     let error = store.commit(changeset.clone()).await.unwrap_err();
-    network.turns(Weather::Fair);
+    network.turns_fair();
     match error {
         StoreError::Backend(BackendError { kind, outcome: Outcome::Unknown, .. }) => kind,
         other => panic!("no one can know what came of it: {other:?}"),
@@ -196,18 +211,23 @@ async fn what_was_committed_with_others_and_whose_answer_is_lost_is_found_by_its
     let network = Network::to(place.host());
     let store = store(&place, &network).await;
 
-    // when the server never hears of it, and not of the second attempt either
+    // when the server never hears of it, and not of the attempts alone either
     let never = joining();
     fault_in(Weather::CutsBefore, &network, &store, &never).await;
     assert_eq!(store.receipt(never.id()).await.unwrap(), None);
 
-    // when the store never hears of it, at once or after it has waited
-    let mut made = Vec::new();
+    // when the store never hears of it, and the attempts alone are certain to have done nothing
+    let unheard = joining();
+    fault_in(Weather::CutsAfter, &network, &store, &unheard).await;
+    assert!(store.receipt(unheard.id()).await.unwrap().is_some());
+
+    // when the store never hears of it, at once or after it has waited, but of what comes then
+    let mut made = vec![unheard.id()];
     for weather in [Weather::CutsAfter, Weather::Swallows] {
-        network.turns(weather);
+        network.turns(weather, 1);
         let changesets = [joining(), joining(), joining()];
         let receipts = join_all(changesets.iter().map(|changeset| store.commit(changeset.clone()))).await;
-        network.turns(Weather::Fair);
+        network.turns_fair();
         for (changeset, receipt) in changesets.iter().zip(receipts) {
             assert_eq!(receipt.unwrap().changeset, changeset.id());
             made.push(changeset.id());
@@ -215,7 +235,7 @@ async fn what_was_committed_with_others_and_whose_answer_is_lost_is_found_by_its
     }
 
     // then each has one effect
-    let mut logged = logged(&store, 7).await;
+    let mut logged = logged(&store, 8).await;
     logged.sort_unstable();
     made.sort_unstable();
     assert_eq!(logged, made);
