@@ -1,8 +1,12 @@
 //! Connections from the pool: sound ones if need be, and not for ever.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
-use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::timeout;
 
 use crate::error::is_connection_lost;
@@ -22,7 +26,7 @@ impl Pool {
     }
 
     /// A connection, which may have broken while no one used it.
-    pub(crate) async fn take(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pub(crate) async fn take(&self) -> Result<Lent, sqlx::Error> {
         let options = self.connections.options();
         match self.connections.acquire().await {
             // The pool says the same when it can't make a connection as when it has none to spare, and it goes on trying to
@@ -31,21 +35,18 @@ impl Pool {
                 let why = format!("no connection could be made within {:?}", options.get_acquire_timeout());
                 Err(io::Error::new(io::ErrorKind::NotConnected, why).into())
             }
-            taken => taken,
+            taken => Ok(Lent { connection: taken?, keep: false }),
         }
     }
 
     /// A connection that answers, after another has not. As many may be broken as the pool can hold.
-    pub(crate) async fn take_sound(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pub(crate) async fn take_sound(&self) -> Result<Lent, sqlx::Error> {
         for _ in 0..self.connections.options().get_max_connections() {
             let mut connection = self.take().await?;
             match self.answer(1, connection.ping()).await {
                 Ok(()) => return Ok(connection),
-                Err(error) if is_connection_lost(&error) => connection.close_on_drop(),
-                Err(error) => {
-                    connection.close_on_drop();
-                    return Err(error);
-                }
+                Err(error) if is_connection_lost(&error) => {}
+                Err(error) => return Err(error),
             }
         }
         self.take().await
@@ -71,6 +72,43 @@ impl Pool {
     }
 }
 
+/// A connection of the pool. It goes back only when it is said to be of use; else it is closed, because no one knows what is going
+/// on in it: whoever gives up a request does so at any point, and a transaction may have begun.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    connection: PoolConnection<Postgres>,
+    keep: bool,
+}
+
+impl Lent {
+    /// Gives it back: what was asked of it is answered, and no transaction is open.
+    pub(crate) fn give_back(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
 /// `$work` of one statement with a connection of `$pool`. It may be done twice, and is when the connection turns out to be
 /// broken.
 ///
@@ -83,14 +121,18 @@ macro_rules! with_connection {
             match pool.answer(1, $work).await {
                 Err($crate::error::Fault::Sql(error)) if $crate::error::is_connection_lost(&error) => {}
                 Err($crate::error::Fault::Sql(error)) if $crate::error::is_unanswered(&error) => {
-                    $connection.close_on_drop();
                     return Err($crate::error::Fault::Sql(error));
                 }
-                done => return done,
+                done => {
+                    $connection.give_back();
+                    return done;
+                }
             }
             drop($connection);
             let mut $connection = pool.take_sound().await?;
-            pool.answer(1, $work).await
+            let done = pool.answer(1, $work).await?;
+            $connection.give_back();
+            Ok(done)
         };
         outcome.await.map_err(|fault: $crate::error::Fault| fault.told($operation))
     }};

@@ -11,7 +11,7 @@ use alm_core::{
     changeset::{Changeset, Write},
     domain::Position,
 };
-use sqlx::{Postgres, pool::PoolConnection};
+use sqlx::PgConnection;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -134,15 +134,18 @@ async fn commit(pool: &Pool, group: Vec<Waiting>, publish: &Publish) {
             Err(NotTogether::Refused) => tell(part, Joined::Not),
             Err(NotTogether::Hindered(error)) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a group is committed one by one");
-                let lost = error.as_database_error().is_none() || is_connection_lost(&error);
-                if lost {
-                    connection.close_on_drop();
+                if error.as_database_error().is_none() || is_connection_lost(&error) {
+                    drop(connection);
+                    tell(part, Joined::InDoubt);
+                } else {
+                    connection.give_back();
+                    tell(part, Joined::Not);
                 }
-                tell(part, if lost { Joined::InDoubt } else { Joined::Not });
                 return tell(parts.into_iter().flatten(), Joined::Not);
             }
         }
     }
+    connection.give_back();
 }
 
 fn tell(group: impl IntoIterator<Item = Waiting>, joined: Joined) {
@@ -162,7 +165,7 @@ enum NotTogether {
 
 async fn try_together(
     pool: &Pool,
-    connection: &mut PoolConnection<Postgres>,
+    connection: &mut PgConnection,
     group: &[Waiting],
 ) -> Result<Option<Position>, NotTogether> {
     let changesets: Vec<&Changeset> = group.iter().map(|waiting| waiting.changeset.as_ref()).collect();

@@ -7,7 +7,7 @@ use alm_core::{
     domain::Position,
     ports::{Outcome, StoreError},
 };
-use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     error::{Fault, backend, is_connection_lost, is_known_changeset, is_serialization_failure, is_unanswered},
@@ -39,13 +39,16 @@ pub(crate) async fn commit(pool: &Pool, changeset: &Changeset) -> Result<(Receip
     let mut connection = pool.take().await.map_err(|error| backend(OPERATION, error, Outcome::NotApplied))?;
     for attempt in 1.. {
         let error = match once(pool, &mut connection, changeset).await {
-            Ok(done) => return Ok(done),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing(error)) => error,
-            Err(Failure::Broken(error)) => {
-                connection.close_on_drop();
+            Ok(done) => {
+                connection.give_back();
+                return Ok(done);
+            }
+            Err(Failure::Final(error)) => {
+                connection.give_back();
                 return Err(error);
             }
+            Err(Failure::Passing(error)) => error,
+            Err(Failure::Broken(error)) => return Err(error),
         };
         if attempt == ATTEMPTS {
             return Err(backend(OPERATION, error, Outcome::NotApplied));
@@ -64,10 +67,10 @@ pub(crate) async fn commit(pool: &Pool, changeset: &Changeset) -> Result<(Receip
 
 async fn once(
     pool: &Pool,
-    connection: &mut PoolConnection<Postgres>,
+    connection: &mut PgConnection,
     changeset: &Changeset,
 ) -> Result<(Receipt, Option<Position>), Failure> {
-    // When this future is dropped, so is the transaction, which is then rolled back.
+    // When this future is dropped, the transaction ends with the connection.
     let mut transaction = pool.answer(1, connection.begin()).await.map_err(not_committed)?;
     let fault = match pool.answer(statements(changeset), apply(&mut transaction, changeset, Sealing::Now)).await {
         Ok(head) => {

@@ -10,6 +10,7 @@ use alm_core::{
     domain::{App, Deployment, Version},
     ports::StoreError,
 };
+use sqlx::PgConnection;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -24,7 +25,7 @@ use crate::{
 /// How many reads share a statement at most.
 const MOST: usize = 128;
 
-/// How long they wait for a connection and the answer. After that each reads for itself.
+/// How long they wait for a connection. After that each reads for itself.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What is read by its id.
@@ -82,30 +83,35 @@ impl<T: ById> Shared<T> {
             return Ok(found);
         }
         // The statement failed, for which another who shared it may be the reason; or the task ended with its runtime.
-        Ok(read(&self.pool, &[id]).await?.pop())
+        let mut found = with_connection!(&self.pool, "read by id", connection => read::<T>(&mut connection, &[id]))?;
+        Ok(found.pop())
     }
 }
 
-async fn read<T: ById>(pool: &Pool, ids: &[i64]) -> Result<Vec<T>, StoreError> {
-    with_connection!(pool, "read by id", connection => async {
-        let rows = sqlx::query(T::STATEMENT).bind(ids).fetch_all(&mut *connection).await?;
-        Ok::<_, Fault>(all(&rows)?)
-    })
+async fn read<T: ById>(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<T>, Fault> {
+    let rows = sqlx::query(T::STATEMENT).bind(ids).fetch_all(connection).await?;
+    Ok(all(&rows)?)
 }
 
 async fn work<T: ById>(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting<T>>) {
     let mut together = Vec::with_capacity(MOST);
     while queue.recv_many(&mut together, MOST).await > 0 {
-        let ids: Vec<i64> = together.iter().map(|waiting| waiting.id).collect();
-        let Ok(Ok(found)) = timeout(PATIENCE, read::<T>(&pool, &ids)).await else {
-            // Whoever finds that nobody answers reads alone, and is told why if that fails, too.
-            together.clear();
-            continue;
-        };
-        for Waiting { id, found: answer } in together.drain(..) {
-            let place = found.binary_search_by_key(&id, T::id);
-            // Whoever has given up does not hear of it.
-            let _ = answer.send(place.ok().and_then(|place| found.get(place)).cloned());
+        // Whoever finds that nobody answers reads alone, and is told why if that fails, too.
+        if let Some(found) = read_together::<T>(&pool, &together).await {
+            for Waiting { id, found: answer } in together.drain(..) {
+                let place = found.binary_search_by_key(&id, T::id);
+                // Whoever has given up does not hear of it.
+                let _ = answer.send(place.ok().and_then(|place| found.get(place)).cloned());
+            }
         }
+        together.clear();
     }
+}
+
+async fn read_together<T: ById>(pool: &Pool, together: &[Waiting<T>]) -> Option<Vec<T>> {
+    let ids: Vec<i64> = together.iter().map(|waiting| waiting.id).collect();
+    let mut connection = timeout(PATIENCE, pool.take()).await.ok()?.ok()?;
+    let found = pool.answer(1, read(&mut connection, &ids)).await.ok()?;
+    connection.give_back();
+    Some(found)
 }

@@ -1,18 +1,21 @@
 //! The database fails while the store works: what the store says of it is true, and it works again afterwards.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use alm_core::{
     changeset::{Change, Changeset, Receipt},
-    domain::{EventId, Position, Revision},
+    domain::{EventId, PasswordHash, Position, Revision},
     ports::{AppFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
-    testing::fixtures::{app, app_id, of, of_all, username},
+    testing::fixtures::{account, app, app_id, of, of_all, username},
 };
 use alm_store_postgres::{
     PostgresOptions, PostgresStore,
     sqlx::{self, PgPool},
 };
-use alm_test_support::postgres::{Durability, Server};
+use alm_test_support::{
+    eventually,
+    postgres::{Durability, Server},
+};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::place::Place;
@@ -258,4 +261,44 @@ async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
         assert!(answer.is_ok(), "it works again: {answer:?}");
         told.push((changeset, answer));
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_is_given_up_at_any_point_leaves_no_transaction_open() {
+    // given
+    let place = Place::migrated().await;
+    let store = PostgresStore::connect(&named(&place)).await.unwrap();
+    let observer = place.pool();
+    store.commit(of(Change::user_created(&account("ada")))).await.unwrap();
+
+    // when it is given up after it was asked once, twice and so on, until it is done before that
+    for times in 1.. {
+        let mut commit = Box::pin(store.commit(of(Change::password_changed(&username("ada"), hash()))));
+        let mut left = times;
+        let done = poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            commit.as_mut().poll(context).map(Some)
+        });
+        if let Some(done) = done.await {
+            done.unwrap();
+            assert!(times > 5, "it was asked {times} times, but it goes to the server and back more often");
+            break;
+        }
+        drop(commit);
+
+        // then
+        eventually("no session is in a transaction", async || {
+            let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND state <> 'idle'";
+            let busy: i64 = sqlx::query_scalar(busy).bind(place.schema()).fetch_one(&observer).await.unwrap();
+            (busy == 0).then_some(())
+        })
+        .await;
+    }
+}
+
+fn hash() -> PasswordHash {
+    PasswordHash::new("x".to_owned())
 }
