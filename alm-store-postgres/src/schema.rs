@@ -52,7 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_store.sql"),
     include_str!("../migrations/0002_retention.sql"),
     include_str!("../migrations/0003_positions_with_the_commit.sql"),
-    include_str!("../migrations/0004_groups_in_one_statement.sql"),
+    include_str!("../migrations/0004_no_row_that_all_change.sql"),
 ];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]
@@ -165,7 +165,8 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<LogId, StoreError>
     let mut connection = connect(&options.connection(), &schema.search_path(), options.patience(), OPERATION).await?;
     match version(&mut connection).await.map_err(fault)? {
         Some(NEWEST) => {
-            let id = sqlx::query_scalar("SELECT id FROM log").fetch_one(&mut connection).await.map_err(fault)?;
+            let id =
+                sqlx::query_scalar("SELECT id FROM log_identity").fetch_one(&mut connection).await.map_err(fault)?;
             let _ = connection.close().await;
             Ok(LogId::new(id))
         }

@@ -1,7 +1,7 @@
 //! Reads of the audit log.
 
 use alm_core::{
-    domain::{AuditEntry, AuditIndex},
+    domain::{AuditEntry, AuditIndex, Timestamp},
     ports::AuditFilter,
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
@@ -42,8 +42,13 @@ pub(super) async fn list(
     if let Some(actor) = &filter.actor {
         query.push(" AND actor = ").push_bind(actor.as_str());
     }
-    if let Some(since) = filter.since {
-        query.push(" AND occurred_at >= ").push_bind(since.millis());
+    if let Some(since) = filter.since.map(Timestamp::millis) {
+        query.push(" AND occurred_at >= ").push_bind(since);
+        // The first entry at or after which there can be any; there need not be one.
+        query
+            .push(" AND index >= (SELECT early.index FROM audit_entries early WHERE early.latest >= ")
+            .push_bind(since);
+        query.push(" ORDER BY early.latest, early.index LIMIT 1)");
     }
     if let Some(until) = filter.until {
         query.push(" AND occurred_at < ").push_bind(until.millis());

