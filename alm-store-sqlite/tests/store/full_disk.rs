@@ -65,6 +65,7 @@ async fn on_a_small_disk(disk: &Path) {
         is_refused("with others", answer);
     }
     is_refused("huge", store.commit(huge(1000)).await);
+    is_refused("huge, alone", store.commit(huge(1000).recording(entry("x"))).await);
     is_refused("huge, with others", join_all([store.commit(joining(2000)), store.commit(huge(1000))]).await.remove(1));
     is_refused("ids", store.allocate(Sequence::Versions, 1).await);
 
