@@ -18,7 +18,7 @@ impl Backoff {
     pub(super) fn next(&mut self, random: u32) -> Duration {
         let delay = FIRST.saturating_mul(1 << self.failures.min(10)).min(LAST);
         self.failures = self.failures.saturating_add(1);
-        delay - (delay / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        delay.mul_f64(1.0 - f64::from(random) / f64::from(u32::MAX) / 2.0)
     }
 
     pub(super) fn reset(&mut self) {

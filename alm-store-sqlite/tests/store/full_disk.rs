@@ -29,16 +29,16 @@ fn alone(id: i64) -> Changeset {
     joining(id).recording(entry("x"))
 }
 
-/// More than SQLite keeps in memory, so that it writes before the end.
+/// More than `SQLite` keeps in memory, so that it writes before the end.
 fn huge(id: i64) -> Changeset {
     let created = |id| Change::version_created(&large(id));
     of_all(created(id), (id + 1..id + 150).map(created))
 }
 
 #[track_caller]
-fn is_refused<T: std::fmt::Debug>(what: &str, answer: Result<T, StoreError>) {
+fn is_refused<T: std::fmt::Debug>(what: &str, answer: &Result<T, StoreError>) {
     let Err(StoreError::Backend(BackendError { kind, outcome, .. })) = answer else { panic!("{what}: {answer:?}") };
-    assert_eq!((kind, outcome), (BackendErrorKind::NotWritable, Outcome::NotApplied), "{what}");
+    assert_eq!((*kind, *outcome), (BackendErrorKind::NotWritable, Outcome::NotApplied), "{what}");
 }
 
 async fn has(store: &SqliteStore, id: i64) -> bool {
@@ -58,16 +58,16 @@ async fn on_a_small_disk(disk: &Path) {
     let full = Ballast::in_folder(disk);
 
     // when
-    is_refused("alone", store.commit(alone(1000)).await);
-    is_refused("joining", store.commit(joining(1000)).await);
+    is_refused("alone", &store.commit(alone(1000)).await);
+    is_refused("joining", &store.commit(joining(1000)).await);
     let many = (1000..1020).map(|id| store.commit(if id % 3 == 0 { alone(id) } else { joining(id) }));
     for answer in join_all(many).await {
-        is_refused("with others", answer);
+        is_refused("with others", &answer);
     }
-    is_refused("huge", store.commit(huge(1000)).await);
-    is_refused("huge, alone", store.commit(huge(1000).recording(entry("x"))).await);
-    is_refused("huge, with others", join_all([store.commit(joining(2000)), store.commit(huge(1000))]).await.remove(1));
-    is_refused("ids", store.allocate(Sequence::Versions, 1).await);
+    is_refused("huge", &store.commit(huge(1000)).await);
+    is_refused("huge, alone", &store.commit(huge(1000).recording(entry("x"))).await);
+    is_refused("huge, with others", &join_all([store.commit(joining(2000)), store.commit(huge(1000))]).await.remove(1));
+    is_refused("ids", &store.allocate(Sequence::Versions, 1).await);
 
     // then it can be read, and nothing of it is there
     assert_eq!(store.head().await.unwrap(), Position::new(1));
