@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alm_core::Alm;
+use alm_core::{Alm, ports::StoreError, services::StoreState};
 use axum::{
     Json, Router,
     extract::State,
@@ -56,27 +56,37 @@ async fn healthz(_: NoParams) -> Json<Health> {
 }
 
 /// Does the process want requests?
+///
+/// It does as long as its store takes changes. A store that is `read-only` still answers reads. The store is asked at most once a
+/// second, however often this is.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, body = Health),
     (status = 503, body = crate::problem::Problem, content_type = "application/problem+json",
-        description = "Not now: a dependency is down, or the process shuts down")), security(()))]
+        description = "Not now: the store is `down` or `read-only`, as `dependencies` says, or the process shuts down")), security(()))]
 async fn readyz(State(state): State<ApiState>, _: NoParams) -> Result<Json<Health>, ApiError> {
-    let up = |name: String, lag| Dependency { name, status: "up".to_owned(), lag };
+    let dependency = |name: String, status: &str, lag| Dependency { name, status: status.to_owned(), lag };
     if state.settings.readiness.is_shutting_down() {
         return Err(ApiError::not_ready("the server is shutting down", Vec::new()));
     }
-    match tokio::time::timeout(PATIENCE, state.alm.progress()).await {
-        Ok(Ok(progress)) => {
-            let consumers = progress.iter().map(|p| up(format!("consumer {}", p.consumer), Some(p.lag())));
-            let dependencies = std::iter::once(up("store".to_owned(), None)).chain(consumers).collect();
-            Ok(Json(Health { status: "ready", dependencies }))
-        }
+    let looking = async { Ok::<_, StoreError>((state.alm.progress().await?, state.alm.store_state().await)) };
+    let (progress, store) = match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(Ok(seen)) => seen,
         failed => {
             if let Ok(Err(error)) = failed {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the store is not ready");
             }
-            let store = Dependency { name: "store".to_owned(), status: "down".to_owned(), lag: None };
-            Err(ApiError::not_ready("the store does not answer", vec![store]))
+            (Vec::new(), StoreState::Down)
         }
+    };
+    let (status, why_not) = match store {
+        StoreState::Up => ("up", None),
+        StoreState::ReadOnly => ("read-only", Some("the store takes no changes")),
+        StoreState::Down => ("down", Some("the store does not answer")),
+    };
+    let consumers = progress.iter().map(|p| dependency(format!("consumer {}", p.consumer), "up", Some(p.lag())));
+    let dependencies = std::iter::once(dependency("store".to_owned(), status, None)).chain(consumers).collect();
+    match why_not {
+        None => Ok(Json(Health { status: "ready", dependencies })),
+        Some(why) => Err(ApiError::not_ready(why, dependencies)),
     }
 }
 

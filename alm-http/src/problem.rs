@@ -65,7 +65,8 @@ pub struct ProblemField {
 pub struct Dependency {
     /// What it is, such as `store`.
     pub name: String,
-    /// `up` or `down`.
+    /// `up`; `down`; or, of the store, `read-only`: what it has can be read, and it takes no changes, because it is read-only or out
+    /// of space.
     pub status: String,
     /// For a consumer: how many events it has yet to handle.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -44,6 +44,7 @@ mod retention;
 mod row;
 mod schema;
 mod seal;
+mod silence;
 mod store;
 mod url;
 

@@ -13,6 +13,10 @@ use crate::{error, pool::Pool, schema::SchemaName, url};
 /// So much longer than a statement may take its answer may be on its way.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The server undoes a transaction in which nothing comes for so long: whoever began it can't be heard of any more, and its locks
+/// would stop others.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
 /// Each statement has an index that it is made for, and the plan that uses it is the best one for all values and all sizes of a
 /// table. The server would find others: it plans a page anew each time, because it does not know how long a page is, which costs
 /// as much as reading it; it keeps the plan that was good for an empty table while the table grows; and it compiles what looks
@@ -78,7 +82,7 @@ impl PostgresOptions {
             application_name,
             schema: SchemaName::default(),
             max_connections: 16,
-            acquire_timeout: Duration::from_secs(3),
+            acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
         }
@@ -100,7 +104,7 @@ impl PostgresOptions {
         self
     }
 
-    /// How long to wait for a connection, be it that it is made or that another task gives one back: 3 seconds.
+    /// How long to wait for a connection, be it that it is made or that another task gives one back: 2 seconds.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = timeout;
         self
@@ -135,13 +139,16 @@ impl PostgresOptions {
 
     pub(crate) fn connection(&self) -> PgConnectOptions {
         // As parameters of the start they cost no round trip, and a RESET of the session comes back to them.
-        let timeouts = [("statement_timeout", self.statement_timeout), ("lock_timeout", self.lock_timeout)].map(
-            |(name, timeout)| {
-                // A part of a millisecond must not become zero, which is without end.
-                let millis = if timeout.is_zero() { 0 } else { timeout.as_millis().clamp(1, 2_147_483_647) };
-                (name, millis.to_string())
-            },
-        );
+        let timeouts = [
+            ("statement_timeout", self.statement_timeout),
+            ("lock_timeout", self.lock_timeout),
+            ("idle_in_transaction_session_timeout", LONGEST_PAUSE),
+        ]
+        .map(|(name, timeout)| {
+            // A part of a millisecond must not become zero, which is without end.
+            let millis = if timeout.is_zero() { 0 } else { timeout.as_millis().clamp(1, 2_147_483_647) };
+            (name, millis.to_string())
+        });
         self.connect
             .clone()
             .application_name(&self.application_name)
@@ -175,8 +182,11 @@ impl PostgresOptions {
             .acquire_timeout(self.acquire_timeout)
             // It would be a round trip for each commit and each read; whoever finds a connection broken takes another.
             .test_before_acquire(false);
-        let connections = with(options).connect_lazy_with(self.connection());
-        Pool::new(connections, (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE))
+        Pool::new(
+            with(options),
+            self.connection(),
+            (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE),
+        )
     }
 }
 

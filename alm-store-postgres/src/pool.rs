@@ -6,10 +6,14 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio::time::timeout;
 
-use crate::error::is_connection_lost;
+use crate::{error::is_connection_lost, silence::Silence};
 
 /// The connections of a store.
 #[derive(Clone, Debug)]
@@ -17,12 +21,19 @@ pub(crate) struct Pool {
     connections: PgPool,
     // The server ends a statement itself; only when the network swallows the answer, it takes longer.
     patience: Option<Duration>,
+    silence: Silence,
 }
 
 impl Pool {
-    /// `patience` is how long the answer to a statement may take.
-    pub(crate) fn new(connections: PgPool, patience: Option<Duration>) -> Self {
-        Self { connections, patience }
+    /// `patience` is how long the answer to a statement may take. No connection is made until one is needed.
+    pub(crate) fn new(pool: PgPoolOptions, connection: PgConnectOptions, patience: Option<Duration>) -> Self {
+        let silence = Silence::of(connection.clone());
+        let known = silence.clone();
+        let pool = pool.before_acquire(move |_, met| {
+            let is_sound = !known.was_met_by(met.age);
+            Box::pin(async move { Ok(is_sound) })
+        });
+        Self { connections: pool.connect_lazy_with(connection), patience, silence }
     }
 
     /// A connection, which may have broken while no one used it.
@@ -52,7 +63,8 @@ impl Pool {
         self.take().await
     }
 
-    /// What the server answers to so many statements, unless it takes too long. After that the connection is of no use.
+    /// What the server answers to so many statements, unless it takes too long or nothing can be heard of the server at all. After that
+    /// the connection is of no use.
     pub(crate) async fn answer<T, E: From<sqlx::Error>>(
         &self,
         statements: usize,
@@ -60,10 +72,14 @@ impl Pool {
     ) -> Result<T, E> {
         let Some(patience) = self.patience else { return asking.await };
         let patience = patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
-        timeout(patience, asking).await.unwrap_or_else(|_| {
-            let why = format!("the server has not answered within {patience:?}");
-            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)).into())
-        })
+        let why = tokio::select! {
+            answered = timeout(patience, asking) => match answered {
+                Ok(answer) => return answer,
+                Err(_) => format!("the server has not answered within {patience:?}"),
+            },
+            () = self.silence.falls() => "the server has not answered, and can't be reached".to_owned(),
+        };
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)).into())
     }
 
     /// Closes all connections, once what uses them is done.

@@ -45,6 +45,19 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     result_code(error).is_some_and(|code| matches!(code & PRIMARY, BUSY | LOCKED))
 }
 
+/// What the database has said that a fault of this store comes from.
+pub(crate) fn said(error: &StoreError) -> Option<Arc<sqlx::Error>> {
+    match error {
+        StoreError::Backend(fault) => fault.source.as_ref()?.downcast_ref::<Arc<sqlx::Error>>().cloned(),
+        _ => None,
+    }
+}
+
+/// Whether there was no space for something, which therefore was not written.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    result_code(error).is_some_and(|code| code & PRIMARY == FULL)
+}
+
 // https://www.sqlite.org/rescode.html: the low byte of an extended code is its primary code.
 const PRIMARY: i32 = 0xff;
 const PERM: i32 = 3;
@@ -61,6 +74,7 @@ const FORMAT: i32 = 24;
 const NOTADB: i32 = 26;
 const IOERR_WRITE: i32 = 778;
 const IOERR_FSYNC: i32 = 1034;
+const IOERR_SHMSIZE: i32 = 4874;
 const CONSTRAINT_PRIMARYKEY: i32 = 1555;
 const CONSTRAINT_UNIQUE: i32 = 2067;
 
@@ -73,7 +87,7 @@ fn kind_of(error: &sqlx::Error) -> BackendErrorKind {
     if let Some(code) = result_code(error) {
         return match (code, code & PRIMARY) {
             (_, BUSY | LOCKED | NOMEM) => Overloaded,
-            (IOERR_WRITE | IOERR_FSYNC, _) | (_, FULL | READONLY | PERM) => NotWritable,
+            (IOERR_WRITE | IOERR_FSYNC | IOERR_SHMSIZE, _) | (_, FULL | READONLY | PERM) => NotWritable,
             (_, IOERR | CANTOPEN | INTERRUPT) => Unavailable,
             (_, CORRUPT | NOTADB | FORMAT) => Corrupt,
             _ => Internal,

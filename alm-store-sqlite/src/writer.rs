@@ -18,8 +18,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::Sqlit
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    commit::{self, Applied},
-    error::{fault, fault_with, is_busy},
+    commit::{self, Applied, Refused},
+    error::{fault, fault_with, is_busy, is_full, said},
 };
 
 /// At most so many jobs share a transaction: the first of them waits for the last.
@@ -104,6 +104,11 @@ fn lost<T>(answer: &Result<T, StoreError>, outcome: Outcome, error: &Arc<sqlx::E
     Err(fault_with("commit", outcome, error.clone()))
 }
 
+/// Whether a job is done; if not, with what the database has said.
+fn done<T>(answer: &Result<T, StoreError>) -> Result<(), Option<Arc<sqlx::Error>>> {
+    answer.as_ref().map(drop).map_err(said)
+}
+
 pub(crate) struct Writer {
     pub(crate) options: SqliteConnectOptions,
     // None after a fault: what state the connection is in, no one knows.
@@ -154,8 +159,10 @@ impl Writer {
         }
         tracing::trace!(name: "commit_begun", "a transaction is to be committed");
         if let Err(error) = sqlx::query("COMMIT").execute(&mut connection).await {
-            // What the disk has of it may be found whole when the file is opened again.
-            return group.fail(Outcome::Unknown, error);
+            // Its last page in the write-ahead log makes it count, and when the disk is full there was no space for that. After
+            // another fault what the disk has may be found whole when the file is opened again.
+            let outcome = if is_full(&error) { Outcome::NotApplied } else { Outcome::Unknown };
+            return group.fail(outcome, error);
         }
         tracing::trace!(name: "commit_done", "a transaction is committed");
         self.connection = Some(connection);
@@ -206,7 +213,7 @@ impl Group {
     ///
     /// # Errors
     /// The transaction is lost.
-    async fn perform(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn perform(&mut self, connection: &mut SqliteConnection) -> Result<(), Arc<sqlx::Error>> {
         // They all wait at the same time, so any of them may come first.
         self.jobs.make_contiguous().sort_by_key(|job| !job.is_joinable());
         let mut parts = vec![self.jobs.partition_point(Job::is_joinable)];
@@ -226,12 +233,15 @@ impl Group {
     }
 
     /// Does the first `size` jobs together, unless that is refused; says whether it did.
-    async fn join(&mut self, connection: &mut SqliteConnection, size: usize) -> Result<bool, sqlx::Error> {
+    async fn join(&mut self, connection: &mut SqliteConnection, size: usize) -> Result<bool, Arc<sqlx::Error>> {
         self.savepoint(connection).await?;
         let changesets: Vec<&Changeset> = self.jobs.iter().take(size).filter_map(Job::changeset).collect();
-        let Ok(head) = commit::apply_together(connection, &changesets).await else {
-            self.roll_back(connection).await?;
-            return Ok(false);
+        let head = match commit::apply_together(connection, &changesets).await {
+            Ok(head) => head,
+            Err(Refused(error)) => {
+                self.roll_back(connection, error.as_ref().and_then(said)).await?;
+                return Ok(false);
+            }
         };
         self.head = head.or(self.head);
         self.is_past_savepoint = true;
@@ -244,45 +254,48 @@ impl Group {
     }
 
     /// Does the first job by itself: when it is refused, nothing of it stays.
-    async fn next(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn next(&mut self, connection: &mut SqliteConnection) -> Result<(), Arc<sqlx::Error>> {
         self.savepoint(connection).await?;
-        let is_done = match self.jobs.pop_front() {
-            None => true,
+        let done = match self.jobs.pop_front() {
+            None => Ok(()),
             Some(Job::Commit(changeset, reply)) => {
                 let applied = commit::apply(connection, &changeset).await;
                 if let Ok(Applied { head: Some(head), .. }) = &applied {
                     self.head = Some(*head);
                 }
                 let receipt = applied.map(|applied| applied.receipt);
-                let is_done = receipt.is_ok();
+                let done = done(&receipt);
                 self.done.push(Done::Committed(reply, receipt));
-                is_done
+                done
             }
             Some(Job::Allocate(sequence, count, reply)) => {
                 let block = commit::allocate(connection, sequence, count).await;
-                let is_done = block.is_ok();
+                let done = done(&block);
                 self.done.push(Done::Allocated(reply, block));
-                is_done
+                done
             }
             Some(Job::Trim(up_to, before, limit, reply)) => {
                 let trimmed = commit::trim(connection, up_to, before, limit).await;
-                let is_done = trimmed.is_ok();
+                let done = done(&trimmed);
                 self.done.push(Done::Trimmed(reply, trimmed));
-                is_done
+                done
             }
             Some(Job::ForgetAnswers(now, limit, reply)) => {
                 let forgotten = commit::forget_answers(connection, now, limit).await;
-                let is_done = forgotten.is_ok();
+                let done = done(&forgotten);
                 self.done.push(Done::Forgotten(reply, forgotten));
-                is_done
+                done
             }
         };
         self.is_past_savepoint = true;
-        if is_done { Ok(()) } else { self.roll_back(connection).await }
+        match done {
+            Ok(()) => Ok(()),
+            Err(cause) => self.roll_back(connection, cause).await,
+        }
     }
 
     /// Sets the savepoint to here.
-    async fn savepoint(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn savepoint(&mut self, connection: &mut SqliteConnection) -> Result<(), Arc<sqlx::Error>> {
         if self.is_past_savepoint {
             sqlx::query("RELEASE job; SAVEPOINT job").execute(connection).await?;
             self.is_past_savepoint = false;
@@ -290,16 +303,23 @@ impl Group {
         Ok(())
     }
 
-    /// Undoes what was done since the savepoint.
-    async fn roll_back(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query("ROLLBACK TO job").execute(connection).await?;
+    /// Undoes what was done since the savepoint, because of `cause` if the database has said something.
+    async fn roll_back(
+        &mut self,
+        connection: &mut SqliteConnection,
+        cause: Option<Arc<sqlx::Error>>,
+    ) -> Result<(), Arc<sqlx::Error>> {
+        // After some faults, as when the disk is full, SQLite undoes the whole transaction by itself. Then there is no savepoint any
+        // more, and what counts is the fault.
+        let undone = sqlx::query("ROLLBACK TO job").execute(connection).await;
+        undone.map_err(|error| cause.unwrap_or_else(|| error.into()))?;
         self.is_past_savepoint = false;
         Ok(())
     }
 
     /// The transaction came to nothing, or no one knows.
-    fn fail(self, outcome: Outcome, error: sqlx::Error) {
-        let error = Arc::new(error);
+    fn fail(self, outcome: Outcome, error: impl Into<Arc<sqlx::Error>>) {
+        let error = error.into();
         for done in self.done {
             done.fail(outcome, &error);
         }

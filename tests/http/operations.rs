@@ -1,4 +1,5 @@
 use alm_http::Readiness;
+use serde_json::{Value, json};
 
 use crate::support::{Fate, Given, Server, Setup, a_faulty_store, each, eventually};
 
@@ -38,6 +39,37 @@ async fn without_its_store_a_server_lives_but_is_not_ready() {
     assert_eq!(problem["dependencies"][0]["status"], "down");
     faults.off();
     eventually("the server is ready again", async || (anyone.get("/readyz").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_server_whose_store_takes_no_changes_answers_reads_but_is_not_ready() {
+    for fate in [Fate::IsReadOnly, Fate::IsFull] {
+        let (store, faults) = a_faulty_store();
+        let server = Setup::default().store(store).start().await;
+        let (anyone, ada) = (server.anyone(), server.user());
+        let app = ada.app("billing").await;
+        server.settled().await;
+        faults.set(fate);
+        eventually("the server is not ready", async || {
+            let refused = ada.post("/apps", &json!({"name": "new"})).await.problem(503, "unavailable");
+            assert_eq!(refused["outcome"], "not_applied");
+            let ready = anyone.get("/readyz").await;
+            (ready.status == 503).then(|| assert_says_read_only(&ready.problem(503, "not-ready")))
+        })
+        .await;
+        anyone.get("/healthz").await.is(200);
+        ada.get(format!("/apps/{app}")).await.is(200);
+        faults.off();
+        eventually("it is ready again", async || (anyone.get("/readyz").await.status == 200).then_some(())).await;
+    }
+}
+
+/// The store can only be read, and how far the consumers are is still told.
+#[track_caller]
+fn assert_says_read_only(problem: &Value) {
+    let dependencies = &problem["dependencies"];
+    assert_eq!(each(dependencies, "status"), ["read-only", "up", "up", "up"], "{problem}");
+    assert_eq!(each(dependencies, "lag")[1..], [0, 0, 0], "{problem}");
 }
 
 #[tokio::test]

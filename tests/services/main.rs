@@ -18,4 +18,5 @@ mod races;
 mod relay;
 mod retention;
 mod rough_store;
+mod store_state;
 mod supervision;

@@ -59,7 +59,7 @@ impl Consumer {
                     self.wait(position, timer).await;
                 }
                 Err(error) => {
-                    let delay = backoff.next();
+                    let delay = backoff.next(self.alm.random());
                     tracing::warn!(consumer = %self.name, error = &error as &dyn std::error::Error, ?delay, "consumer waits");
                     timer.sleep(delay).await;
                 }
@@ -96,7 +96,7 @@ impl Consumer {
         let position = oldest.previous();
         if position > Position::START {
             // So that from now on it is not new: what comes to be gone without it must not be passed over.
-            self.store().commit(self.changeset(Effects::default(), Position::START, position)).await?;
+            self.alm.commit_changeset(self.changeset(Effects::default(), Position::START, position)).await?;
             tracing::warn!(consumer = %self.name, %oldest, "a new consumer begins at the oldest event that is kept");
         }
         Ok(position)
@@ -127,7 +127,7 @@ impl Consumer {
                 Err(Stop::LookAgain(error)) => return Err(error),
                 Err(Stop::DecideAgain(error)) => {
                     tracing::debug!(consumer = %self.name, error = error.code(), "consumer decides again");
-                    timer.sleep(waits.next()).await;
+                    timer.sleep(waits.next(self.alm.random())).await;
                     // That someone else was faster is never a reason to give up.
                     refusals += u32::from(!error.is_retryable());
                     if refusals < MAX_REFUSALS {
@@ -170,7 +170,7 @@ impl Consumer {
         let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(position, |last| last.position);
         let changeset = self.changeset(effects, position, to);
         tracing::trace!(name: "consumer_decided", consumer = %self.name, "effects are to be committed");
-        match self.store().commit(changeset).await {
+        match self.alm.commit_changeset(changeset).await {
             Ok(_) => {
                 tracing::trace!(name: "consumer_done", consumer = %self.name, "effects are committed");
                 Ok(count)
@@ -208,7 +208,7 @@ impl Consumer {
             at: self.alm.now(),
         };
         let changeset = self.changeset(Effects::default(), position, event.position).burying(letter);
-        self.store().commit(changeset).await?;
+        self.alm.commit_changeset(changeset).await?;
         Ok(event.position)
     }
 

@@ -77,7 +77,7 @@ impl Housekeeping {
                         PAUSE
                     }
                     Err(error) => {
-                        let delay = backoff.next();
+                        let delay = backoff.next(self.alm.random());
                         tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "retention waits");
                         delay
                     }

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Accounts, AlmBuilder, Apps, Audit, Context, Deployments, Error, Log, Versions, id_pool::IdPool,
-    idempotency::Running,
+    idempotency::Running, store_state::Seen,
 };
 
 /// ALM: every use case, over the adapters that the host has plugged in. Cheap to clone; all clones are one.
@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) retention: Option<Retention>,
     pub(super) id_pool: IdPool,
     pub(super) running: Running,
+    pub(super) seen: Seen,
     pub(super) last_stamp: AtomicI64,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Relay, Retention},
 };
 
-use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running};
+use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running, store_state::Seen};
 
 /// Puts [`Alm`] together. Got from [`Alm::builder`].
 #[must_use = "`build` makes an `Alm` of it"]
@@ -141,6 +141,7 @@ impl AlmBuilder {
                 retention: self.retention,
                 id_pool: IdPool::default(),
                 running: Running::default(),
+                seen: Seen::default(),
                 last_stamp: AtomicI64::new(Timestamp::MIN.micros()),
             }),
         }

@@ -40,6 +40,11 @@ impl Alm {
         self.inner.ids.uuid_v7()
     }
 
+    /// A random number: the last 32 bits of such an id are one.
+    pub(crate) fn random(&self) -> u32 {
+        self.uuid().as_fields().3[4..].iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+    }
+
     pub(crate) fn event_id(&self) -> EventId {
         EventId::new(self.uuid())
     }
@@ -57,13 +62,14 @@ impl Alm {
     }
 
     async fn new_id<T>(&self, sequence: Sequence, id: impl Fn(i64) -> Option<T> + Send) -> Result<T, StoreError> {
-        let number = self.inner.id_pool.take(self.inner.store.as_ref(), sequence).await?;
-        id(number).ok_or_else(|| BackendError::corrupt("alm-core", "take an id").into())
+        let number = self.inner.id_pool.take(self.inner.store.as_ref(), sequence).await;
+        self.inner.seen.changed(&number, self.now());
+        id(number?).ok_or_else(|| BackendError::corrupt("alm-core", "take an id").into())
     }
 
     pub(super) async fn commit(&self, cx: &Context, changeset: Changeset) -> Result<Receipt, Error> {
         let id = changeset.id();
-        let result = self.inner.store.commit(changeset).await;
+        let result = self.commit_changeset(changeset).await;
         match &result {
             Ok(_) => tracing::debug!(changeset = %id, request_id = cx.request_id(), "committed"),
             Err(error) => {
@@ -71,6 +77,13 @@ impl Alm {
             }
         }
         Ok(result?)
+    }
+
+    /// Every commit of this process comes by here, so that it is known when the store takes none.
+    pub(crate) async fn commit_changeset(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
+        let result = self.inner.store.commit(changeset).await;
+        self.inner.seen.changed(&result, self.now());
+        result
     }
 
     /// Loads and decides again as long as someone else is faster.

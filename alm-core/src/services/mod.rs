@@ -16,6 +16,7 @@ mod idempotency;
 mod log;
 mod page;
 mod precondition;
+mod store_state;
 mod versions;
 
 pub use accounts::{Accounts, IssuedToken};
@@ -30,4 +31,5 @@ pub use idempotency::Created;
 pub use log::Log;
 pub use page::{Limit, Page};
 pub use precondition::Precondition;
+pub use store_state::StoreState;
 pub use versions::Versions;

@@ -12,5 +12,6 @@ mod model;
 mod network;
 mod outages;
 mod place;
+mod silence;
 mod tls;
 mod upgrades;

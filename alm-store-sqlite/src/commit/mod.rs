@@ -24,7 +24,7 @@ use sqlx::SqliteConnection;
 
 pub(crate) use ids::allocate;
 pub(crate) use retention::{forget_answers, trim};
-pub(crate) use together::{apply_together, is_joinable};
+pub(crate) use together::{Refused, apply_together, is_joinable};
 
 /// What came of a changeset.
 pub(crate) struct Applied {

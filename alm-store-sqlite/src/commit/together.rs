@@ -9,12 +9,13 @@ use sqlx::SqliteConnection;
 
 use super::{answers, apps, deployments, events, guards, versions};
 
-/// One of the changesets is refused, or there was a fault. Which and why is told by each of them by itself.
-pub(crate) struct Refused;
+/// One of the changesets is refused, or there was a fault. Which of them and why is told by each of them by itself, unless what was
+/// said here has ended the transaction.
+pub(crate) struct Refused(pub(crate) Option<StoreError>);
 
 impl From<StoreError> for Refused {
-    fn from(_: StoreError) -> Self {
-        Self
+    fn from(error: StoreError) -> Self {
+        Self(Some(error))
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) async fn apply_together(
     changesets: &[&Changeset],
 ) -> Result<Option<Position>, Refused> {
     if !guards::all_hold(connection, changesets.iter().flat_map(|changeset| changeset.guards()).copied()).await? {
-        return Err(Refused);
+        return Err(Refused(None));
     }
     let (mut apps, mut versions, mut deployments, mut answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for write in changesets.iter().flat_map(|changeset| changeset.writes()) {
@@ -47,7 +48,7 @@ pub(crate) async fn apply_together(
             Write::InsertVersion(version) => versions.push(version),
             Write::InsertDeployment(deployment) => deployments.push(deployment),
             Write::RememberOutcome(record) => answers.push(record),
-            _ => return Err(Refused),
+            _ => return Err(Refused(None)),
         }
     }
     apps::insert(connection, &apps).await?;

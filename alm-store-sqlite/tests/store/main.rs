@@ -5,6 +5,7 @@
 mod conformance;
 mod crash;
 mod faults;
+mod full_disk;
 mod grouping;
 mod histories;
 mod in_folder;

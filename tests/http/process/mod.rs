@@ -1,6 +1,7 @@
 //! The example server as a process of its own: what it reads, says and leaves.
 
 mod logs;
+mod outages;
 mod postgres;
 mod serving;
 mod settings;

@@ -12,7 +12,7 @@ const TOLD_HEADERS: [&str; 7] =
     ["location", "etag", "link", "idempotent-replayed", "www-authenticate", "retry-after", "x-request-id"];
 
 /// A response, read to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     method: Method,
     /// With the prefix, as the server saw it.

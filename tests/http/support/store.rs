@@ -28,6 +28,10 @@ pub(crate) enum Fate {
     PanicsAtCommit,
     /// Nothing answers at all.
     IsGone,
+    /// It can only be read.
+    IsReadOnly,
+    /// It has no space left, and notices only when it needs some.
+    IsFull,
 }
 
 impl Plan for Fate {
@@ -38,6 +42,8 @@ impl Plan for Fate {
             (Self::FailsReads, Operation::App | Operation::User) | (Self::IsGone, _) => {
                 Fault::Refused(BackendErrorKind::Unavailable)
             }
+            (Self::IsReadOnly, operation) if operation.changes() => Fault::Refused(BackendErrorKind::NotWritable),
+            (Self::IsFull, Operation::Commit) => Fault::Refused(BackendErrorKind::NotWritable),
             (Self::IsCorrupt, Operation::App) => Fault::Refused(BackendErrorKind::Corrupt),
             (Self::Panics, Operation::App) | (Self::PanicsAtCommit, Operation::Commit) => Fault::Panic,
             _ => Fault::None,

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod migrations;
 pub mod postgres;
 pub mod process;
+pub mod small_disk;
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,11 @@
 //! A `PostgreSQL` of the tests' own: nothing has to be installed but its binaries, and nothing is left behind.
 
+mod cluster;
+
 use std::{
     env,
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -16,6 +18,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::small_disk::with_small_disk;
+
 /// Any: each server has a folder for its socket, and an address of its own if it listens on one.
 pub const PORT: u16 = 5432;
 
@@ -26,6 +30,9 @@ const FOLDERS: &str = "alm-postgres-";
 
 /// In each of them, a file that is locked by who uses it.
 const ALIVE: &str = "alive";
+
+/// In it, where a small disk is mounted.
+const DISK: &str = "disk";
 
 /// An address of this machine where no other test listens.
 pub fn address() -> String {
@@ -51,6 +58,8 @@ pub struct Server {
     folder: TempDir,
     durability: Durability,
     settings: Vec<String>,
+    /// How many KiB its small disk has, if there is one.
+    disk: Option<u32>,
     // Locked as long as this process lives.
     _alive: File,
 }
@@ -74,18 +83,30 @@ impl Server {
 
     /// One with further settings, `name=value`. What they name, `prepare` may put into the folder that it is given.
     pub fn start_with(durability: Durability, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        Self::start_on(None, durability, prepare)
+    }
+
+    /// One that has a disk of so many KiB at [`disk`](Self::disk), beside the one that its data are on.
+    pub fn start_with_small_disk(kib: u32) -> Self {
+        Self::start_on(Some(kib), Durability::None, |folder| {
+            fs::create_dir(folder.join(DISK)).unwrap();
+            Vec::new()
+        })
+    }
+
+    fn start_on(disk: Option<u32>, durability: Durability, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         // In the system's folder, because the path of a socket may have no more than a hundred bytes.
-        let lock = lock();
+        let lock = cluster::lock();
         sweep();
         let folder = tempfile::Builder::new().prefix(FOLDERS).tempdir().unwrap();
         let alive = File::create(folder.path().join(ALIVE)).unwrap();
         alive.lock().unwrap();
-        let template = template();
+        let template = cluster::template();
         drop(lock);
         let settings = prepare(folder.path());
         give_away(folder.path());
         run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template).arg(folder.path().join("data")));
-        let mut server = Self { process: None, folder, durability, settings, _alive: alive };
+        let mut server = Self { process: None, folder, durability, settings, disk, _alive: alive };
         server.begin();
         server
     }
@@ -98,6 +119,24 @@ impl Server {
     /// Where its socket is.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(format!(".s.PGSQL.{PORT}"))
+    }
+
+    /// Where its small disk is.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join(DISK)
+    }
+
+    /// The id of its first process.
+    pub fn id(&self) -> u32 {
+        let file = fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap();
+        file.lines().next().and_then(|line| line.parse().ok()).expect("the id of a process")
+    }
+
+    /// Ends it as whoever wants to start it again does: sessions are cut, and it comes to a good end.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.end(End::Stop);
+        }
     }
 
     /// Ends it, all of its processes, as a power cut would: without a word to anyone. It is started again with
@@ -127,12 +166,18 @@ impl Server {
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder).args(["-p", &PORT.to_string()]);
         let settings = arguments.into_iter().chain(self.settings.iter().map(String::as_str));
         command.args(settings.flat_map(|setting| ["-c", setting])).current_dir("/");
+        let command = match self.disk {
+            Some(kib) => with_small_disk(&command, &folder.join(DISK), kib),
+            None => command,
+        };
         self.process = Some(Process::start(command));
     }
 }
 
 /// How a server ends.
 enum End {
+    /// In good order.
+    Stop,
     /// At once, but it takes its shared memory away.
     Quit,
     /// As in a power cut.
@@ -180,6 +225,7 @@ fn attend(mut child: Child, ready: &Sender<Result<(), String>>, ended: &Receiver
     // It must be read, or the server would wait to write it; its end is that of the last of the server's processes.
     let rest = thread::spawn(move || log.count());
     match ended.recv() {
+        Ok(End::Stop) => run(Command::new("kill").arg("-INT").arg(child.id().to_string())),
         Ok(End::Quit) => run(Command::new("kill").arg("-QUIT").arg(child.id().to_string())),
         Ok(End::Kill) | Err(_) => kill(&mut child),
     }
@@ -207,23 +253,6 @@ impl Drop for Process {
     }
 }
 
-/// The folder in the target folder that is meant for what tests keep.
-fn cache() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    // A test is in the folder `deps` of its profile.
-    let target = test.ancestors().nth(3).expect("a target folder");
-    let cache = target.join("tmp");
-    fs::create_dir_all(&cache).unwrap();
-    cache
-}
-
-/// Of several tests one at a time is here.
-fn lock() -> File {
-    let lock = File::create(cache().join("postgres-cluster.lock")).unwrap();
-    lock.lock().unwrap();
-    lock
-}
-
 /// Deletes what tests have left that were killed. Their servers have ended with them.
 fn sweep() {
     for entry in fs::read_dir(env::temp_dir()).unwrap().flatten() {
@@ -234,38 +263,6 @@ fn sweep() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-}
-
-/// The folder of a cluster that no server has used, made by the first test that ever needs it.
-fn template() -> PathBuf {
-    let cache = cache();
-    let template = cache.join("postgres-cluster");
-    if !template.exists() {
-        // Where the user who makes it can get at it.
-        let folder = tempfile::tempdir().unwrap();
-        give_away(folder.path());
-        let (made, begun) = (folder.path().join("data"), cache.join("postgres-cluster.begun"));
-        let options = ["-U", "alm", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1"];
-        run(Command::new("setpriv").args(as_nobody()).arg(binary("initdb")).arg("-D").arg(&made).args(options));
-        leave_one_database(&made);
-        let _ = fs::remove_dir_all(&begun);
-        run(Command::new("cp").arg("-a").arg(made).arg(&begun));
-        fs::rename(begun, &template).unwrap();
-    }
-    template
-}
-
-/// Of the three databases of a new cluster one is enough, and copied in a third of the time.
-fn leave_one_database(cluster: &Path) {
-    let mut command = Command::new("setpriv");
-    command.args(as_nobody()).arg(binary("postgres")).arg("--single").arg("-D").arg(cluster).arg(DATABASE);
-    command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut server = command.spawn().unwrap();
-    let statements = "ALTER DATABASE template0 IS_TEMPLATE false\nDROP DATABASE template0\nDROP DATABASE postgres\n";
-    server.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
-    let done = server.wait_with_output().unwrap();
-    let log = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success() && !log.contains("ERROR"), "{log}");
 }
 
 fn is_root() -> bool {

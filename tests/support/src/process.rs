@@ -65,6 +65,11 @@ pub struct Ended {
 impl Process {
     /// The server with these arguments, and of all settings only these.
     pub fn spawn(arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::of(Self::command(arguments, settings))
+    }
+
+    /// What [`spawn`](Self::spawn) starts.
+    pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
         // Cargo puts the examples beside the folder of the test binaries.
         let test = env::current_exe().unwrap();
         let server = test.ancestors().nth(2).expect("a folder of the profile").join("examples/server");
@@ -77,7 +82,7 @@ impl Process {
         // Unless a test says otherwise nothing is left behind.
         command.env("DB_URL", "memory:");
         command.envs(settings.iter().copied());
-        Self::of(command)
+        command
     }
 
     /// Another program that says what the server says.
@@ -117,6 +122,11 @@ impl Process {
                 self.log.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is not JSON")));
             }
         }
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether the process has ended.
