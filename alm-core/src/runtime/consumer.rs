@@ -2,7 +2,10 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, future::select};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
 use serde_json::Value;
 
 use crate::{
@@ -15,11 +18,14 @@ use crate::{
 use super::{
     backoff::Backoff,
     handler::{Effects, HandleError, Handled, Handler, HandlerContext},
+    tail::Tail,
     turn::yield_now,
 };
 
-/// How many events are read at once.
-const BATCH: usize = 256;
+/// How long at most the checkpoint may be behind what was handled, and by how many events: when nothing follows from events, saying
+/// so at once would cost a commit for each of those that wrote them.
+const SAVE_AFTER: Duration = Duration::from_millis(50);
+const MOST_UNSAVED: u64 = 4096;
 /// How long at most until the log is looked at again, whatever [`changed`](crate::ports::EventLog::changed) says.
 const POLL: Duration = Duration::from_secs(1);
 /// How often a handler may decide what can't be committed before the event goes to the dead letters.
@@ -30,6 +36,7 @@ pub struct Consumer {
     alm: Alm,
     handler: Arc<dyn Handler>,
     name: ConsumerName,
+    log: Arc<Tail>,
 }
 
 /// Why a step was not made.
@@ -40,25 +47,58 @@ enum Stop {
     DecideAgain(StoreError),
 }
 
+/// How far a consumer is.
+#[derive(Clone, Copy)]
+struct Stand {
+    /// The last event that it has handled.
+    handled: Position,
+    /// What its checkpoint says. Nothing has followed from the events behind it.
+    saved: Position,
+}
+
+impl Stand {
+    fn at(position: Position) -> Self {
+        Self { handled: position, saved: position }
+    }
+
+    fn is_saved(self) -> bool {
+        self.handled == self.saved
+    }
+}
+
 impl Consumer {
     /// The consumer that `handler` is for.
     pub fn new(alm: Alm, handler: Arc<dyn Handler>) -> Self {
-        let name = handler.name();
-        Self { alm, handler, name }
+        let log = Arc::new(Tail::of(alm.inner.store.clone()));
+        Self::reading(log, alm, handler)
     }
 
-    /// Consumes for ever.
+    /// One that reads the log together with others.
+    pub(super) fn reading(log: Arc<Tail>, alm: Alm, handler: Arc<dyn Handler>) -> Self {
+        let name = handler.name();
+        Self { alm, handler, name, log }
+    }
+
+    /// Consumes for ever. The checkpoint may be a moment behind when nothing follows from events.
     pub async fn run(&self, timer: &dyn Timer) {
         let mut backoff = Backoff::default();
+        let mut known = None;
+        let mut save_due: Option<BoxFuture<'_, ()>> = None;
         loop {
             // A handler that panics must not take the other consumers with it.
-            let caught = AssertUnwindSafe(self.catch_up(timer)).catch_unwind().await;
+            let caught = AssertUnwindSafe(self.go_on(known, save_due.as_mut(), timer)).catch_unwind().await;
             match caught.unwrap_or_else(|panic| Err(panicked("handler", "handle events", panic.as_ref()))) {
-                Ok(position) => {
+                Ok(stand) => {
                     backoff.reset();
-                    self.wait(position, timer).await;
+                    if stand.is_saved() {
+                        save_due = None;
+                    } else {
+                        save_due.get_or_insert_with(|| timer.sleep(SAVE_AFTER));
+                    }
+                    known = Some(stand);
                 }
                 Err(error) => {
+                    (known, save_due) = (None, None);
                     let delay = backoff.next(self.alm.random());
                     tracing::warn!(consumer = %self.name, error = &error as &dyn std::error::Error, ?delay, "consumer waits");
                     timer.sleep(delay).await;
@@ -67,31 +107,73 @@ impl Consumer {
         }
     }
 
+    /// Waits for events behind where it is known to stand and handles them, or saves where it stands when that is due. Whoever does
+    /// not know finds out and handles what there is.
+    async fn go_on(
+        &self,
+        known: Option<Stand>,
+        save_due: Option<&mut BoxFuture<'_, ()>>,
+        timer: &dyn Timer,
+    ) -> Result<Stand, StoreError> {
+        let Some(stand) = known else {
+            let stand = self.begin().await?;
+            return self.handle_all(stand, timer).await;
+        };
+        match save_due {
+            None => self.wait(stand.handled, timer).await,
+            Some(due) => {
+                if let Either::Left(_) = select(due, std::pin::pin!(self.wait(stand.handled, timer))).await {
+                    return self.save(stand).await;
+                }
+            }
+        }
+        self.handle_all(stand, timer).await
+    }
+
     /// Handles everything that is in the log; says where it stands then.
     ///
     /// # Errors
     /// The store failed, or what is to be handled next is [gone](StoreError::Gone). What was handled before is committed.
     pub async fn catch_up(&self, timer: &dyn Timer) -> Result<Position, StoreError> {
-        let store = self.store();
-        let mut position = match self.stands().await? {
-            Some(position) => position,
-            None => self.begin().await?,
-        };
+        let stand = self.begin().await?;
+        let stand = self.handle_all(stand, timer).await?;
+        Ok(self.save(stand).await?.handled)
+    }
+
+    async fn handle_all(&self, mut stand: Stand, timer: &dyn Timer) -> Result<Stand, StoreError> {
         loop {
-            let events = store.read(position, BATCH).await?;
+            let events = self.log.read(stand.handled).await?;
             if events.is_empty() {
-                return Ok(position);
+                return Ok(stand);
             }
-            position = self.consume(&events, position, timer).await?;
+            stand = self.consume(&events, stand, timer).await?;
         }
     }
 
-    async fn stands(&self) -> Result<Option<Position>, StoreError> {
-        self.store().checkpoint(&self.name, self.store().log_id()).await
+    /// Moves the checkpoint to what was handled.
+    async fn save(&self, stand: Stand) -> Result<Stand, StoreError> {
+        if !stand.is_saved() {
+            let changeset = self.changeset(Effects::default(), stand.saved, stand.handled);
+            match self.alm.commit_changeset(changeset).await {
+                Ok(_) => {}
+                Err(StoreError::Conflict(Contention::Checkpoint(_))) => return self.begin().await,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Stand::at(stand.handled))
+    }
+
+    /// Where it stands.
+    async fn begin(&self) -> Result<Stand, StoreError> {
+        let stands = self.store().checkpoint(&self.name, self.store().log_id()).await?;
+        Ok(Stand::at(match stands {
+            Some(position) => position,
+            None => self.begin_anew().await?,
+        }))
     }
 
     /// Where it begins that has never stood anywhere: before the oldest event that is kept.
-    async fn begin(&self) -> Result<Position, StoreError> {
+    async fn begin_anew(&self) -> Result<Position, StoreError> {
         let oldest = self.store().oldest().await?;
         let position = oldest.previous();
         if position > Position::START {
@@ -102,8 +184,8 @@ impl Consumer {
         Ok(position)
     }
 
-    async fn consume(&self, events: &[Arc<Event>], from: Position, timer: &dyn Timer) -> Result<Position, StoreError> {
-        let (mut rest, mut position) = (events, from);
+    async fn consume(&self, events: &[Arc<Event>], mut stand: Stand, timer: &dyn Timer) -> Result<Stand, StoreError> {
+        let mut rest = events;
         let mut waits = Backoff::default();
         let mut refusals = 0;
         // Once an effect was refused too often, events are handed over one by one: so the one that it follows from is found,
@@ -111,19 +193,14 @@ impl Consumer {
         let mut alone = false;
         while !rest.is_empty() {
             let given = if alone { &rest[..1] } else { rest };
-            match self.step(given, position).await {
+            match self.step(given, &mut stand).await {
                 Ok(done) => {
                     waits.reset();
                     refusals = 0;
-                    if let Some(last) = done.checked_sub(1).and_then(|last| rest.get(last)) {
-                        position = last.position;
-                    }
                     rest = rest.get(done..).unwrap_or_default();
                     yield_now().await;
                 }
-                Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => {
-                    return Ok(self.stands().await?.unwrap_or(Position::START));
-                }
+                Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => return self.begin().await,
                 Err(Stop::LookAgain(error)) => return Err(error),
                 Err(Stop::DecideAgain(error)) => {
                     tracing::debug!(consumer = %self.name, error = error.code(), "consumer decides again");
@@ -137,7 +214,7 @@ impl Consumer {
                     if given.len() > 1 {
                         alone = true;
                     } else {
-                        position = self.bury(rest, 0, position, error.to_string()).await?;
+                        self.bury(rest, 0, &mut stand, error.to_string()).await?;
                         rest = &rest[1..];
                         alone = false;
                         waits.reset();
@@ -145,11 +222,11 @@ impl Consumer {
                 }
             }
         }
-        Ok(position)
+        Ok(stand)
     }
 
     /// Handles some events from the front on; says how many.
-    async fn step(&self, events: &[Arc<Event>], position: Position) -> Result<usize, Stop> {
+    async fn step(&self, events: &[Arc<Event>], stand: &mut Stand) -> Result<usize, Stop> {
         let Handled { count, effects } = match self.handler.handle(events, &HandlerContext(&self.alm)).await {
             Ok(handled) => handled,
             Err(HandleError::Store(error)) => return Err(Stop::LookAgain(error)),
@@ -158,7 +235,7 @@ impl Consumer {
                 if at >= events.len() {
                     return Err(Stop::LookAgain(impossible("the event that cannot be handled is none of those given")));
                 }
-                self.bury(events, at, position, reason).await.map_err(Stop::LookAgain)?;
+                self.bury(events, at, stand, reason).await.map_err(Stop::LookAgain)?;
                 return Ok(at + 1);
             }
         };
@@ -167,12 +244,17 @@ impl Consumer {
                 "a handler counted events that it was not given, or did nothing at all",
             )));
         }
-        let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(position, |last| last.position);
-        let changeset = self.changeset(effects, position, to);
+        let to = count.checked_sub(1).and_then(|last| events.get(last)).map_or(stand.handled, |last| last.position);
+        if effects.is_empty() && to.get() - stand.saved.get() < MOST_UNSAVED {
+            stand.handled = to;
+            return Ok(count);
+        }
+        let changeset = self.changeset(effects, stand.saved, to);
         tracing::trace!(name: "consumer_decided", consumer = %self.name, "effects are to be committed");
         match self.alm.commit_changeset(changeset).await {
             Ok(_) => {
                 tracing::trace!(name: "consumer_done", consumer = %self.name, "effects are committed");
+                *stand = Stand::at(to);
                 Ok(count)
             }
             Err(error) => Err(match error {
@@ -193,10 +275,10 @@ impl Consumer {
         &self,
         events: &[Arc<Event>],
         at: usize,
-        position: Position,
+        stand: &mut Stand,
         reason: String,
-    ) -> Result<Position, StoreError> {
-        let Some(event) = events.get(at) else { return Ok(position) };
+    ) -> Result<(), StoreError> {
+        let Some(event) = events.get(at) else { return Ok(()) };
         tracing::error!(consumer = %self.name, event = %event.id, position = %event.position, reason, "event buried");
         let letter = DeadLetter {
             consumer: self.name.clone(),
@@ -207,9 +289,10 @@ impl Consumer {
             reason,
             at: self.alm.now(),
         };
-        let changeset = self.changeset(Effects::default(), position, event.position).burying(letter);
+        let changeset = self.changeset(Effects::default(), stand.saved, event.position).burying(letter);
         self.alm.commit_changeset(changeset).await?;
-        Ok(event.position)
+        *stand = Stand::at(event.position);
+        Ok(())
     }
 
     fn changeset(&self, effects: Effects, from: Position, to: Position) -> Changeset {

@@ -24,7 +24,10 @@ mod consumer;
 mod handler;
 mod relay;
 mod retention;
+mod tail;
 mod turn;
+
+use std::sync::Arc;
 
 use futures_util::future::{join, join_all, select};
 
@@ -42,6 +45,7 @@ pub use consumer::Consumer;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
 pub use relay::Relay;
 pub use retention::{Housekeeping, Removed, Retention};
+use tail::Tail;
 #[cfg(feature = "testing")]
 pub(crate) use turn::yield_now;
 
@@ -69,8 +73,9 @@ impl Alm {
     ///
     /// It ends with `shutdown` only: faults of the store are waited out. Dropping it is safe.
     pub async fn run<T: Timer>(&self, timer: T, shutdown: impl Future<Output = ()> + Send) {
-        let consumers: Vec<_> =
-            self.inner.handlers.iter().map(|handler| Consumer::new(self.clone(), handler.clone())).collect();
+        let log = Arc::new(Tail::of(self.inner.store.clone()));
+        let consumer = |handler: &Arc<dyn Handler>| Consumer::reading(log.clone(), self.clone(), handler.clone());
+        let consumers: Vec<_> = self.inner.handlers.iter().map(consumer).collect();
         let consuming = join_all(consumers.iter().map(|consumer| consumer.run(&timer)));
         let keeping_house = async {
             if let Some(retention) = self.inner.retention {
