@@ -1,8 +1,9 @@
 //! The sealer: gives positions in the log to what is committed.
 //!
-//! A position can't be given by the commit itself: numbers that are taken within transactions become visible in the order in
-//! which the transactions end, and a reader who has seen a higher one would never look for the lower one again. So events are
-//! committed without a position, and one session at a time gives positions to all that is committed, in one transaction.
+//! Numbers that are taken within transactions become visible in the order in which the transactions end, and a reader who has seen a
+//! higher one would never look for the lower one again. So one session at a time gives positions, to its end: a commit does it for
+//! its own events if no other is at it. If one is, the events are committed without a position, and the sealer gives positions to
+//! all that is committed and has none, in one transaction.
 //!
 //! In which order: that of `commit_order`, a number that each commit takes when it has all its row locks. Of two commits one
 //! after the other the second takes a higher number, and whoever sees it sees the first. So it is with two that wait for each
@@ -13,11 +14,14 @@
 //! crash, to other events.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use alm_core::domain::Position;
+use alm_core::{domain::Position, ports::StoreError};
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
@@ -49,6 +53,8 @@ pub(crate) struct Sealer {
 #[derive(Clone)]
 pub(crate) struct Publish {
     wake: Arc<Notify>,
+    /// Whether the sealer takes a long pause, because no one waits.
+    rests: Arc<AtomicBool>,
     head: Weak<watch::Sender<Position>>,
 }
 
@@ -79,8 +85,8 @@ impl Sealer {
         let wake = Arc::new(Notify::new());
         let (sender, head) = watch::channel(Position::START);
         let sender = Arc::new(sender);
-        let publish = Publish { wake: wake.clone(), head: Arc::downgrade(&sender) };
-        let task = tokio::spawn(work(pool, wake, sender)).abort_handle();
+        let publish = Publish { wake, rests: Arc::default(), head: Arc::downgrade(&sender) };
+        let task = tokio::spawn(work(pool, publish.clone(), sender)).abort_handle();
         Self { head, publish, task }
     }
 
@@ -94,8 +100,9 @@ impl Sealer {
         if *head.borrow_and_update() > after {
             return true;
         }
-        // It may be in the middle of a long pause.
-        self.publish.wake.notify_one();
+        if self.publish.rests.load(Ordering::SeqCst) {
+            self.publish.wake.notify_one();
+        }
         head.wait_for(|head| *head > after).await.is_ok()
     }
 }
@@ -106,21 +113,28 @@ impl Drop for Sealer {
     }
 }
 
-async fn work(pool: Pool, wake: Arc<Notify>, head: Arc<watch::Sender<Position>>) {
+async fn work(pool: Pool, publish: Publish, head: Arc<watch::Sender<Position>>) {
     loop {
-        let sealed = with_connection!(&pool, "seal", connection => async {
-            let sealed: (Option<i64>, Option<bool>) =
-                sqlx::query_as("SELECT head, more FROM seal()").fetch_one(&mut *connection).await?;
-            Ok::<_, Fault>(sealed)
-        });
-        match sealed {
+        let before = *head.borrow();
+        match look(&pool).await {
             Ok((Some(reached), more)) => {
-                raise(&head, Position::new(reached.unsigned_abs()));
+                let reached = Position::new(reached.unsigned_abs());
+                if reached < before {
+                    // Whoever waits for what comes next must not be told that it is there.
+                    tracing::error!(%reached, %before, "the log has lost its end: another database has taken over, one that was behind");
+                    head.send_replace(reached);
+                }
+                raise(&head, reached);
                 if more != Some(true) {
+                    // Said before it is asked who waits, so that whoever begins to wait meanwhile is seen or sees it.
+                    publish.rests.store(true, Ordering::SeqCst);
                     // One receiver is the store's own; the others wait.
-                    let pause = if head.receiver_count() > 1 { LOOK } else { POLL };
+                    let someone_waits = head.receiver_count() > 1;
+                    publish.rests.store(!someone_waits, Ordering::SeqCst);
+                    let pause = if someone_waits { LOOK } else { POLL };
                     // Nothing is lost when the pause ends by the clock: what is committed waits in the table.
-                    let _ = timeout(pause, wake.notified()).await;
+                    let _ = timeout(pause, publish.wake.notified()).await;
+                    publish.rests.store(false, Ordering::SeqCst);
                 }
             }
             // Whoever is at it may have looked before the commit that woke this one.
@@ -131,4 +145,17 @@ async fn work(pool: Pool, wake: Arc<Notify>, head: Arc<watch::Sender<Position>>)
             }
         }
     }
+}
+
+/// Gives positions to what has none. Gives the head and whether there may be more; nothing when another session is at it.
+async fn look(pool: &Pool) -> Result<(Option<i64>, Option<bool>), StoreError> {
+    with_connection!(pool, "seal", connection => async {
+        // Seen first, because while a sealer is at it no commit can give positions.
+        let looked = "SELECT head, EXISTS (SELECT FROM events WHERE position IS NULL) FROM log";
+        let (head, some_have_none): (i64, bool) = sqlx::query_as(looked).fetch_one(&mut *connection).await?;
+        if !some_have_none {
+            return Ok((Some(head), Some(false)));
+        }
+        Ok::<_, Fault>(sqlx::query_as("SELECT head, more FROM seal()").fetch_one(&mut *connection).await?)
+    })
 }
