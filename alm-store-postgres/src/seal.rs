@@ -70,9 +70,6 @@ impl Publish {
 }
 
 fn raise(head: &watch::Sender<Position>, reached: Position) {
-    if reached > *head.borrow() {
-        tracing::trace!(name: "sealed", head = %reached, "events have their positions");
-    }
     head.send_if_modified(|known| {
         let higher = reached > *known;
         *known = reached.max(*known);
@@ -156,6 +153,9 @@ async fn look(pool: &Pool) -> Result<(Option<i64>, Option<bool>), StoreError> {
         if !some_have_none {
             return Ok((Some(head), Some(false)));
         }
-        Ok::<_, Fault>(sqlx::query_as("SELECT head, more FROM seal()").fetch_one(&mut *connection).await?)
+        tracing::trace!(name: "seal_begun", "events are to get their positions");
+        let sealed = sqlx::query_as("SELECT head, more FROM seal()").fetch_one(&mut *connection).await?;
+        tracing::trace!(name: "sealed", "events have their positions");
+        Ok::<_, Fault>(sealed)
     })
 }

@@ -38,7 +38,8 @@ rounds! {
 
     an_end_before_the_commit_on_postgres_tears_nothing: Postgres, 3 cycles, Fault::Point("commit_begun");
     an_end_after_the_commit_on_postgres_tears_nothing: Postgres, 3 cycles, Fault::Point("commit_done");
-    an_end_in_the_sealer_tears_nothing: Postgres, 3 cycles, Fault::Point("sealed");
+    an_end_before_the_sealer_seals_tears_nothing: Postgres, 3 cycles, Fault::Point("seal_begun");
+    an_end_after_the_sealer_has_sealed_tears_nothing: Postgres, 3 cycles, Fault::Point("sealed");
     an_end_between_checkpoint_and_effect_on_postgres_tears_nothing: Postgres, 3 cycles, Fault::Point("checkpoint_moved");
     an_end_before_a_consumer_commits_on_postgres_tears_nothing: Postgres, 3 cycles, Fault::Point("consumer_decided");
     an_end_after_a_consumer_has_committed_on_postgres_tears_nothing: Postgres, 3 cycles, Fault::Point("consumer_done");

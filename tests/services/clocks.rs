@@ -37,3 +37,24 @@ async fn no_change_is_dated_before_what_it_changes() {
     assert!(deployment_later.updated_at >= deployment.updated_at);
     assert_eq!(deployment_later.finished_at, Some(deployment_later.updated_at));
 }
+
+#[tokio::test]
+async fn what_is_decided_later_also_says_so_unless_the_clock_was_wrong() {
+    // given
+    let clock = ManualClock::at(60_000_000);
+    let alm = Alm::builder(Arc::new(MemoryStore::new())).clock(clock.clone()).build();
+    let created_at =
+        async |name: &str| alm.apps().create(&admin(), an_app(name)).await.unwrap().value.created_at.micros();
+    assert_eq!(created_at("first").await, 60_000_000);
+
+    // when the clock stands still or goes back a little
+    assert_eq!(created_at("second").await, 60_000_001);
+    clock.move_by(-1_000_000);
+    assert_eq!(created_at("third").await, 60_000_002);
+
+    // when it is an hour ahead, and right again
+    clock.move_by(3_600_000_000);
+    created_at("fourth").await;
+    clock.move_by(-3_598_000_000);
+    assert_eq!(created_at("fifth").await, 61_000_000);
+}

@@ -16,6 +16,9 @@ use super::{Alm, Context, Error};
 // With n writers on one resource one of them wins each round, so this is how many it takes to lose every time.
 const MAX_ATTEMPTS: usize = 32;
 
+/// How far what was stamped last may be ahead of the clock, in microseconds.
+const MOST_AHEAD: i64 = 2_000_000;
+
 impl Alm {
     /// The stamp for a changeset that is decided now.
     pub(crate) fn stamp(&self, cx: &Context) -> Stamp {
@@ -27,13 +30,16 @@ impl Alm {
         }
     }
 
-    /// The time now, but later than any that was given before: what is decided later in a process also says so.
+    /// The time now, but later than any that was given before: what is decided later in a process also says so. Only a clock that
+    /// was set back by more than it may be behind in the course of things is believed, or one wrong reading would count for ever.
     pub(crate) fn later(&self) -> Timestamp {
         let now = self.now().micros();
+        let after = |last: i64| {
+            if last.saturating_sub(now) < MOST_AHEAD { now.max(last.saturating_add(1)) } else { now }
+        };
         let last = &self.inner.last_stamp;
-        let previous = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
-        let given = previous.map_or(now, |previous| now.max(previous + 1));
-        Timestamp::from_micros(given).unwrap_or_else(|| self.now())
+        let previous = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+        Timestamp::from_micros(previous.map_or(now, after)).unwrap_or_else(|| self.now())
     }
 
     pub(crate) fn uuid(&self) -> Uuid {
