@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::{Changeset, Receipt},
-    domain::{App, Deployment, Event, LogId, Position, Timestamp, Version},
+    domain::{AppId, DeploymentId, Event, LogId, Position, Timestamp, VersionId},
     ports::{BackendError, Committer, EventLog, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use crate::{
     error::Fault,
     options::PostgresOptions,
     pool::{Pool, with_connection},
-    read::{self, Shared},
+    read::{self, DeploymentsOf, Shared, VersionsOf},
     retention, schema,
     schema::SchemaName,
     seal::Sealer,
@@ -34,14 +34,16 @@ pub struct PostgresStore {
     log: LogId,
     sealer: Sealer,
     groups: Groups,
-    pub(crate) by_id: ById,
+    pub(crate) shared: Reads,
 }
 
-/// Reads by id.
-pub(crate) struct ById {
-    pub(crate) apps: Shared<App>,
-    pub(crate) versions: Shared<Version>,
-    pub(crate) deployments: Shared<Deployment>,
+/// Reads that share statements.
+pub(crate) struct Reads {
+    pub(crate) apps: Shared<AppId>,
+    pub(crate) versions: Shared<VersionId>,
+    pub(crate) deployments: Shared<DeploymentId>,
+    pub(crate) versions_of: Shared<VersionsOf>,
+    pub(crate) deployments_of: Shared<DeploymentsOf>,
 }
 
 impl PostgresStore {
@@ -71,12 +73,14 @@ impl PostgresStore {
         let pool = options.pool();
         let sealer = Sealer::start(pool.clone());
         let groups = Groups::start(options.pool_for_groups(commit::GROUP_WAITS), sealer.publish().clone());
-        let by_id = ById {
+        let shared = Reads {
             apps: Shared::start(pool.clone()),
             versions: Shared::start(pool.clone()),
             deployments: Shared::start(pool.clone()),
+            versions_of: Shared::start(pool.clone()),
+            deployments_of: Shared::start(pool.clone()),
         };
-        Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, by_id })
+        Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, shared })
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.

@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
 pub(crate) use log::{events, head, oldest};
-pub(crate) use shared::Shared;
+pub(crate) use shared::{DeploymentsOf, Shared, VersionsOf};
 
 #[async_trait]
 impl Reader for PostgresStore {
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
-        self.by_id.apps.get(id.get()).await
+        self.shared.apps.ask(id).await
     }
 
     async fn apps(&self, filter: &AppFilter, after: Option<AppId>, limit: usize) -> Result<Vec<App>, StoreError> {
@@ -35,7 +35,7 @@ impl Reader for PostgresStore {
     }
 
     async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
-        self.by_id.versions.get(id.get()).await
+        self.shared.versions.ask(id).await
     }
 
     async fn versions(
@@ -44,13 +44,19 @@ impl Reader for PostgresStore {
         after: Option<VersionId>,
         limit: usize,
     ) -> Result<Vec<Version>, StoreError> {
+        if let VersionFilter { app_id: Some(app), labels } = filter
+            && labels.is_empty()
+        {
+            let page = VersionsOf { app: *app, after, limit };
+            return VersionsOf::of(&self.shared.versions_of.ask(page).await?);
+        }
         with_connection!(&self.pool, "list versions", connection => {
             versions::list(&mut connection, filter, after, limit)
         })
     }
 
     async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
-        self.by_id.deployments.get(id.get()).await
+        self.shared.deployments.ask(id).await
     }
 
     async fn deployments(
@@ -59,6 +65,10 @@ impl Reader for PostgresStore {
         after: Option<DeploymentId>,
         limit: usize,
     ) -> Result<Vec<Deployment>, StoreError> {
+        if let DeploymentFilter { app_id: Some(app), version_id: None, environment: None, status: None } = filter {
+            let page = DeploymentsOf { app: *app, after, limit };
+            return DeploymentsOf::of(&self.shared.deployments_of.ask(page).await?);
+        }
         with_connection!(&self.pool, "list deployments", connection => {
             deployments::list(&mut connection, filter, after, limit)
         })
