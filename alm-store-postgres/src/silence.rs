@@ -40,9 +40,11 @@ impl Silence {
 
     /// Done when it is certain that an answer to what is asked now will not come.
     pub(crate) async fn falls(&self) {
-        let (asked, mut noticed) = (Instant::now(), self.noticed.subscribe());
+        let asked = Instant::now();
         loop {
             sleep(DOUBT).await;
+            // Not before: most answers come soon, and this is done for each.
+            let mut noticed = self.noticed.subscribe();
             tokio::select! {
                 biased;
                 // It can't end in an error: the sender is ours.

@@ -1,14 +1,18 @@
-//! A handler with a bug is waited out; the others go on.
+//! A handler with a bug is waited out, and so is a store that is away; the others go on.
 
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use alm_core::{
     Alm,
     changeset::ConsumerName,
     domain::{Event, Position},
-    ports::StoreError,
-    runtime::{Consumer, HandleError, Handled, Handler, HandlerContext},
-    testing::{InstantTimer, inspect::audit_of},
+    ports::{BackendErrorKind, StoreError, Timer},
+    runtime::{AuditConsumer, Consumer, HandleError, Handled, Handler, HandlerContext},
+    testing::{Call, Fault, Faulty, InstantTimer, inspect::audit_of},
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
@@ -57,7 +61,7 @@ async fn a_handler_that_panics_takes_no_other_consumer_with_it() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), alm.run(InstantTimer, audited)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), alm.run(InstantTimer, audited)).await.unwrap();
     assert_eq!(audit_of(alm.store().as_ref()).await.len(), 1);
 }
 
@@ -71,4 +75,36 @@ async fn what_a_handler_cannot_have_meant_is_a_fault_and_moves_nothing() {
         assert_eq!(stands.unwrap_or(Position::START), Position::START, "{bug:?}");
         assert!(alm.store().dead_letters(&bug.name(), None, 10).await.unwrap().is_empty(), "{bug:?}");
     }
+}
+
+/// Notes how long it is asked to wait.
+#[derive(Clone, Default)]
+struct NotingTimer(Arc<Mutex<Vec<Duration>>>);
+
+#[async_trait]
+impl Timer for NotingTimer {
+    async fn sleep(&self, duration: Duration) {
+        self.0.lock().unwrap().push(duration);
+        InstantTimer.sleep(duration).await;
+    }
+}
+
+#[tokio::test]
+async fn however_long_its_store_is_away_a_consumer_looks_again_within_a_second() {
+    // given
+    let gone = |_: &Call<'_>| Fault::Refused(BackendErrorKind::Unavailable);
+    let alm = Alm::builder(Arc::new(Faulty::over(Arc::new(MemoryStore::new()), gone))).build();
+    let (consumer, timer) = (Consumer::new(alm, Arc::new(AuditConsumer)), NotingTimer::default());
+
+    // when
+    let many = async {
+        while timer.0.lock().unwrap().len() < 100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    futures_util::future::select(pin!(consumer.run(&timer)), pin!(many)).await;
+
+    // then
+    let waits = timer.0.lock().unwrap();
+    assert!(waits.iter().all(|wait| (1..=1000).contains(&wait.as_millis())), "{waits:?}");
 }

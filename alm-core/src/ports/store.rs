@@ -236,12 +236,13 @@ pub trait Committer: Send + Sync {
     /// Forgets remembered answers that have expired at `now`, at most `limit`; says how many.
     ///
     /// # Contract
-    /// - It takes none that is live, and as many as it may. Checked by `expired_answers_are_forgotten_and_no_live_one`.
-    /// - With a limit of 0 it changes nothing, and yet fails when the store takes no changes, such as one that is read-only: that is
-    ///   how [`Alm::store_state`](crate::Alm::store_state) asks. A store that is out of space need not notice.
+    /// It takes none that is live, and as many as it may: with a limit of 0 none at all. Checked by
+    /// `expired_answers_are_forgotten_and_no_live_one`.
     ///
     /// # Errors
-    /// Only [`StoreError::Backend`]. Whatever its outcome, the call may be made again.
+    /// Only [`StoreError::Backend`]. Whatever its outcome, the call may be made again. A store that takes no changes, such as one that
+    /// is read-only, says so also to a limit of 0: that is how [`Alm::store_state`](crate::Alm::store_state) asks it. One that is out
+    /// of space need not notice.
     async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
 }
 

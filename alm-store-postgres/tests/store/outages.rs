@@ -6,7 +6,7 @@ use alm_core::{
     changeset::{Change, Changeset, Receipt},
     domain::{EventId, PasswordHash, Position, Revision},
     ports::{AppFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
-    testing::fixtures::{account, app, app_id, of, of_all, username},
+    testing::fixtures::{account, app, app_id, at, of, of_all, username},
 };
 use alm_store_postgres::{
     PostgresOptions, PostgresStore,
@@ -170,6 +170,8 @@ async fn a_database_that_takes_no_writes_is_not_writable_and_can_be_read() {
 
     // then
     assert_eq!(kind(&error), BackendErrorKind::NotWritable);
+    let nothing = store.forget_answers(at(0), 0).await.unwrap_err();
+    assert_eq!(kind(&nothing), BackendErrorKind::NotWritable, "also what would change nothing");
     assert_eq!(store.app(app_id(1)).await.unwrap(), Some(app(1, "a")));
     assert_eq!(store.receipt(changeset.id()).await.unwrap(), None);
 }

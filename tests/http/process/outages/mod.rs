@@ -2,7 +2,6 @@
 //! the server is back within five seconds of its database, by itself.
 
 mod at_work;
-mod network;
 mod postgres;
 mod sqlite;
 

@@ -2,12 +2,13 @@
 
 use alm_store_postgres::sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use alm_test_support::{
+    network::Network,
     postgres::{Durability, Server},
     process::Process,
     small_disk::{self, Ballast},
 };
 
-use super::{AtWork, Shows, at_work::settings, network::Network};
+use super::{AtWork, Shows, at_work::settings};
 
 /// Does what waits for processes where it hinders no one.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -58,7 +59,7 @@ async fn a_restart_is_waited_out() {
 async fn a_network_that_refuses_connections_is_waited_out() {
     // given
     let database = durable().await;
-    let mut network = Network::to(&database);
+    let mut network = Network::to(database.socket());
     let mut work = at_work(&network.url()).await;
 
     // when
@@ -74,7 +75,7 @@ async fn a_network_that_refuses_connections_is_waited_out() {
 async fn a_network_that_swallows_everything_is_waited_out() {
     // given
     let database = durable().await;
-    let network = Network::to(&database);
+    let network = Network::to(database.socket());
     let mut work = at_work(&network.url()).await;
 
     // when

@@ -1,11 +1,10 @@
-//! A network between a server and its database, which fails.
+//! A network to a `PostgreSQL`, which fails.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use alm_test_support::postgres::{PORT, Server};
 use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
@@ -14,8 +13,10 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::postgres::PORT;
+
 /// A socket beside that of the database, with a network in between.
-pub(super) struct Network {
+pub struct Network {
     folder: TempDir,
     database: PathBuf,
     /// Whether it swallows everything.
@@ -25,10 +26,11 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn to(database: &Server) -> Self {
+    /// To the database of this socket.
+    pub fn to(database: PathBuf) -> Self {
         let mut this = Self {
             folder: tempfile::tempdir().unwrap(),
-            database: database.socket(),
+            database,
             swallows: watch::Sender::new(false),
             listener: JoinSet::new(),
         };
@@ -37,8 +39,13 @@ impl Network {
     }
 
     /// How the database is reached by it.
-    pub(super) fn url(&self) -> String {
-        format!("postgres://alm@localhost:{PORT}/template1?host={}", self.folder.path().display())
+    pub fn url(&self) -> String {
+        format!("postgres://alm@localhost:{PORT}/template1?host={}", self.folder().display())
+    }
+
+    /// The folder of its socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn socket(&self) -> PathBuf {
@@ -46,7 +53,7 @@ impl Network {
     }
 
     /// From now on connections are passed on.
-    pub(super) fn connects(&mut self) {
+    pub fn connects(&mut self) {
         // It may be there, and no one listens.
         let _ = fs::remove_file(self.socket());
         let listener = UnixListener::bind(self.socket()).unwrap();
@@ -61,26 +68,28 @@ impl Network {
     }
 
     /// Connections are cut, and others are refused.
-    pub(super) async fn refuses(&mut self) {
+    pub async fn refuses(&mut self) {
         self.listener.shutdown().await;
     }
 
     /// What is sent comes nowhere, and nothing is cut. A connection of that time is of no use any more, also later.
-    pub(super) fn swallows(&self, swallows: bool) {
+    pub fn swallows(&self, swallows: bool) {
         self.swallows.send_replace(swallows);
     }
 }
 
 async fn pass(mut server: UnixStream, database: &Path, mut swallows: watch::Receiver<bool>) {
-    let passing = async {
-        let mut database = UnixStream::connect(database).await.unwrap();
-        // It ends as soon as one of them has gone.
-        let _ = copy_bidirectional(&mut server, &mut database).await;
-    };
+    if *swallows.borrow() {
+        return std::future::pending().await;
+    }
+    let mut database = UnixStream::connect(database).await.unwrap();
     let swallowing = async { drop(swallows.wait_for(|swallows| *swallows).await) };
     tokio::select! {
         biased;
-        () = swallowing => std::future::pending().await,
-        () = passing => {}
+        () = swallowing => {}
+        // One of them has gone.
+        _ = copy_bidirectional(&mut server, &mut database) => return,
     }
+    // Both ends stay open, and neither knows of it.
+    std::future::pending::<()>().await;
 }
