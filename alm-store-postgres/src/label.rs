@@ -11,25 +11,26 @@ pub(crate) fn as_json(labels: &Labels) -> String {
     Value::Object(pairs.collect()).to_string()
 }
 
-/// The condition before the labels that are [wanted](Wanted::All). Only what has labels is in the index of them, and its condition
-/// must be in the statement for it to be used.
-pub(crate) const AMONG_LABELED: &str = " AND labels <> '{}' AND labels @> ";
-
 /// What an app or version is looked for by its labels.
 pub(crate) enum Wanted {
     /// Whatever it has.
     Anything,
-    /// It has all of this object.
-    All(String),
+    /// It has all of these labels.
+    All(WantedLabels),
     /// What nothing can have.
     Nothing,
 }
 
+/// Labels that something has to have.
+pub(crate) struct WantedLabels {
+    /// One of them, by which it is found.
+    pub(crate) first: (String, String),
+    /// All of them, as an object.
+    pub(crate) all: String,
+}
+
 impl Wanted {
     pub(crate) fn by(filters: &[LabelFilter]) -> Self {
-        if filters.is_empty() {
-            return Self::Anything;
-        }
         let mut wanted = BTreeMap::new();
         for LabelFilter { key, value } in filters {
             // jsonb refuses NUL, which no label has.
@@ -38,7 +39,9 @@ impl Wanted {
                 return Self::Nothing;
             }
         }
+        let Some((key, value)) = wanted.first_key_value() else { return Self::Anything };
+        let first = ((*key).to_owned(), (*value).to_owned());
         let pairs = wanted.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value)));
-        Self::All(Value::Object(pairs.collect()).to_string())
+        Self::All(WantedLabels { first, all: Value::Object(pairs.collect()).to_string() })
     }
 }

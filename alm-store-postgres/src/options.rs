@@ -19,10 +19,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Each statement has an index that it is made for, and the plan that uses it is the best one for all values and all sizes of a
 /// table. The server would find others: it plans a page anew each time, because it does not know how long a page is, which costs
-/// as much as reading it; it keeps the plan that was good for an empty table while the table grows; and it compiles what looks
-/// expensive.
-const PLANNING: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+/// as much as reading it; it keeps the plan that was good for an empty table while the table grows; it would rather pass over a
+/// whole table in its order on the disk than go to and fro for the few rows that are wanted; and it compiles what looks expensive.
+const PLANNING: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("seq_page_cost", "0"),
+    ("random_page_cost", "0"),
+    ("jit", "off"),
+];
 
 /// Which database and schema, and how much of it may be used.
 ///

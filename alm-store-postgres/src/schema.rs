@@ -53,6 +53,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_retention.sql"),
     include_str!("../migrations/0003_positions_with_the_commit.sql"),
     include_str!("../migrations/0004_no_row_that_all_change.sql"),
+    include_str!("../migrations/0005_labels.sql"),
 ];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]

@@ -28,6 +28,11 @@ pub(super) async fn list(
     after: Option<AuditIndex>,
     limit: usize,
 ) -> Result<Vec<AuditEntry>, Fault> {
+    Ok(all(&page(filter, after, limit).build().fetch_all(connection).await?)?)
+}
+
+/// The statement that reads a page.
+pub(super) fn page(filter: &AuditFilter, after: Option<AuditIndex>, limit: usize) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(concat!("SELECT ", audit_columns!(), " FROM audit_entries WHERE index > "));
     query.push_bind(after.map_or(0, |after| bigint(after.get())));
     if let Some(text) = &filter.event_type {
@@ -54,7 +59,7 @@ pub(super) async fn list(
         query.push(" AND occurred_at < ").push_bind(until.millis());
     }
     query.push(" ORDER BY index LIMIT ").push_bind(at_most(limit));
-    Ok(all(&query.build().fetch_all(connection).await?)?)
+    query
 }
 
 /// The text is found by its beginning, for which there is an index, and compared whole if there is more of it.

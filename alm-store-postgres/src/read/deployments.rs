@@ -4,7 +4,7 @@ use alm_core::{
     domain::{AppId, Deployment, DeploymentId, EnvironmentName, RunningVersion},
     ports::DeploymentFilter,
 };
-use sqlx::{PgConnection, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::{
     error::Fault,
@@ -17,6 +17,11 @@ pub(super) async fn list(
     after: Option<DeploymentId>,
     limit: usize,
 ) -> Result<Vec<Deployment>, Fault> {
+    Ok(all(&page(filter, after, limit).build().fetch_all(connection).await?)?)
+}
+
+/// The statement that reads a page.
+pub(super) fn page(filter: &DeploymentFilter, after: Option<DeploymentId>, limit: usize) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(concat!("SELECT ", deployment_columns!(), " FROM deployments WHERE id > "));
     query.push_bind(after.map_or(0, DeploymentId::get));
     if let Some(app) = filter.app_id {
@@ -32,7 +37,7 @@ pub(super) async fn list(
         query.push(" AND status = ").push_bind(status.as_str());
     }
     query.push(" ORDER BY id LIMIT ").push_bind(at_most(limit));
-    Ok(all(&query.build().fetch_all(connection).await?)?)
+    query
 }
 
 /// From environment to environment by a seek in the index, and in each to the deployment that finished last, whatever number

@@ -5,6 +5,8 @@ mod audit;
 mod consumers;
 mod deployments;
 mod log;
+#[cfg(test)]
+mod plans;
 mod shared;
 mod users;
 mod versions;

@@ -24,6 +24,16 @@ macro_rules! page_of {
         }
 
         impl $page {
+            pub(crate) const STATEMENT: &str = concat!(
+                "SELECT page.*, asked.place \
+                 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS asked (app, after, most, place) \
+                      CROSS JOIN LATERAL (SELECT ",
+                $columns!(),
+                " FROM ",
+                $table,
+                " WHERE app_id = asked.app AND id > asked.after ORDER BY id LIMIT asked.most) page"
+            );
+
             /// The page that these rows are.
             pub(crate) fn of(rows: &[PgRow]) -> Result<Vec<$value>, StoreError> {
                 let mut page: Vec<$value> = all(rows)?;
@@ -40,16 +50,7 @@ macro_rules! page_of {
             const MOST: usize = 16;
 
             async fn answers(pages: &[Self], connection: &mut PgConnection) -> Result<Vec<Vec<PgRow>>, Fault> {
-                let statement = concat!(
-                    "SELECT page.*, asked.place \
-                     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS asked (app, after, most, place) \
-                          CROSS JOIN LATERAL (SELECT ",
-                    $columns!(),
-                    " FROM ",
-                    $table,
-                    " WHERE app_id = asked.app AND id > asked.after ORDER BY id LIMIT asked.most) page"
-                );
-                let rows = sqlx::query(statement)
+                let rows = sqlx::query(Self::STATEMENT)
                     .bind(pages.iter().map(|page| page.app.get()).collect::<Vec<i64>>())
                     .bind(pages.iter().map(|page| page.after.map_or(0, $id::get)).collect::<Vec<i64>>())
                     .bind(pages.iter().map(|page| at_most(page.limit)).collect::<Vec<i64>>());
