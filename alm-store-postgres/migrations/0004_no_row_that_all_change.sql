@@ -10,13 +10,28 @@ $$;
 
 -- Where the log and the audit log end is what their indexes say, and stands in no row of its own. Every commit would leave another
 -- version of such a row, and while any session holds a snapshot, as a dump does for as long as it takes, none of them could go:
--- each commit would have to pass over all those that were made since.
+-- each commit would have to pass over all those that were made since. (What gets its position only after its commit still leaves
+-- something behind, in the index of what has none.)
 ALTER TABLE log RENAME TO log_identity;
 ALTER TABLE log_identity DROP COLUMN head;
 CREATE VIEW log AS
     SELECT id, coalesce((SELECT position FROM events WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1),
                         (SELECT position - 1 FROM log_oldest)) AS head
     FROM log_identity;
+-- Whoever could read the head can do so still, before anyone grants anything anew: servers are at work meanwhile.
+DO $$
+DECLARE
+    reader text;
+BEGIN
+    FOR reader IN
+        SELECT CASE granted.grantee WHEN 0 THEN 'PUBLIC' ELSE granted.grantee::regrole::text END
+        FROM pg_class, aclexplode(pg_class.relacl) granted
+        WHERE pg_class.oid = 'log_identity'::regclass AND granted.privilege_type = 'SELECT' AND granted.grantee <> relowner
+    LOOP
+        EXECUTE 'GRANT SELECT ON log TO ' || reader;
+    END LOOP;
+END
+$$;
 
 CREATE OR REPLACE FUNCTION take_positions(wanted bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

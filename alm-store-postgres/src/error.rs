@@ -80,6 +80,11 @@ pub(crate) fn is_known_changeset(error: &sqlx::Error) -> bool {
     violated(error) == Some("events_changeset")
 }
 
+/// Whether it has taken a number that another session took before, which its snapshot, that of a host, does not show.
+fn is_behind_another(error: &sqlx::Error) -> bool {
+    matches!(violated(error), Some("audit_entries_pkey" | "events_position"))
+}
+
 /// Whether the transaction was undone for the sake of another, so that the whole of it may be tried again.
 pub(crate) fn is_serialization_failure(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| matches!(code(error).as_ref(), "40001" | "40P01"))
@@ -91,7 +96,8 @@ pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(error) => error.kind() != io::ErrorKind::TimedOut,
         sqlx::Error::Database(error) => {
             let code = code(error.as_ref());
-            code.starts_with("08") || matches!(code.as_ref(), "57P01" | "57P02")
+            // 57P05 and 25P03: the server has ended a session that did nothing.
+            code.starts_with("08") || matches!(code.as_ref(), "57P01" | "57P02" | "57P05" | "25P03")
         }
         _ => false,
     }
@@ -129,7 +135,7 @@ fn kind(error: &sqlx::Error) -> BackendErrorKind {
     match error {
         error if is_unanswered(error) => BackendErrorKind::Timeout,
         // Its receipt can't be seen in the snapshot of a host's transaction, but will be in another.
-        error if is_known_changeset(error) => BackendErrorKind::Overloaded,
+        error if is_known_changeset(error) || is_behind_another(error) => BackendErrorKind::Overloaded,
         sqlx::Error::Database(error) => kind_of_code(&code(error.as_ref())),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed => BackendErrorKind::Unavailable,
         sqlx::Error::PoolTimedOut => BackendErrorKind::Overloaded,
@@ -145,8 +151,8 @@ fn kind(error: &sqlx::Error) -> BackendErrorKind {
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 fn kind_of_code(code: &str) -> BackendErrorKind {
     match code {
-        // query_canceled: statement_timeout; lock_not_available: lock_timeout; idle_in_transaction_session_timeout.
-        "57014" | "55P03" | "25P03" => BackendErrorKind::Timeout,
+        // query_canceled: statement_timeout; lock_not_available: lock_timeout.
+        "57014" | "55P03" => BackendErrorKind::Timeout,
         // read_only_sql_transaction; disk_full.
         "25006" | "53100" => BackendErrorKind::NotWritable,
         // Rivals were faster, again and again.
@@ -154,7 +160,7 @@ fn kind_of_code(code: &str) -> BackendErrorKind {
         // undefined_table, undefined_column, undefined_function, invalid_schema_name; index_corrupted and its like.
         "42P01" | "42703" | "42883" | "3F000" | "XX001" | "XX002" => BackendErrorKind::Corrupt,
         _ if code.starts_with("53") => BackendErrorKind::Overloaded,
-        _ if code.starts_with("08") || code.starts_with("57P") => BackendErrorKind::Unavailable,
+        _ if code.starts_with("08") || code.starts_with("57P") || code == "25P03" => BackendErrorKind::Unavailable,
         _ => BackendErrorKind::Internal,
     }
 }

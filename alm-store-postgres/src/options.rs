@@ -3,10 +3,7 @@
 use std::{fmt, time::Duration};
 
 use alm_core::ports::{BackendError, StoreError};
-use sqlx::{
-    AssertSqlSafe, Executor,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::{error, pool::Pool, schema::SchemaName, url};
 
@@ -166,32 +163,12 @@ impl PostgresOptions {
 
     /// The connections but one. None is made until it is needed.
     pub(crate) fn pool(&self) -> Pool {
-        self.pool_of(self.max_connections - 1, |options| options)
-    }
-
-    /// The one for commits that come at the same time. No statement on it waits for a row for longer than `lock_timeout`.
-    pub(crate) fn pool_for_groups(&self, lock_timeout: Duration) -> Pool {
-        // Set when the connection is there, because a pooler in between may ignore how the session was to be started.
-        let limit = format!("SET lock_timeout = {}", lock_timeout.as_millis());
-        self.pool_of(1, |options| {
-            options.after_connect(move |connection, _| {
-                let limit = AssertSqlSafe(limit.clone());
-                Box::pin(async move { connection.execute(limit).await.map(drop) })
-            })
-        })
-    }
-
-    fn pool_of(&self, connections: u32, with: impl FnOnce(PgPoolOptions) -> PgPoolOptions) -> Pool {
-        let options = PgPoolOptions::new()
-            .max_connections(connections)
+        let pool = PgPoolOptions::new()
+            .max_connections(self.max_connections - 1)
             .acquire_timeout(self.acquire_timeout)
             // It would be a round trip for each commit and each read; whoever finds a connection broken takes another.
             .test_before_acquire(false);
-        Pool::new(
-            with(options),
-            self.connection(),
-            (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE),
-        )
+        Pool::new(pool, self.connection(), (!self.statement_timeout.is_zero()).then(|| self.statement_timeout + GRACE))
     }
 }
 

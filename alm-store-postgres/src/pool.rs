@@ -15,6 +15,9 @@ use tokio::time::timeout;
 
 use crate::{error::is_connection_lost, silence::Silence};
 
+/// How long a connection that is given back may take to show that it works.
+const PING: Duration = Duration::from_secs(2);
+
 /// The connections of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -82,6 +85,11 @@ impl Pool {
         Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, why)).into())
     }
 
+    /// Whether the server was silent since a connection of that age was made.
+    pub(crate) fn was_silent_since(&self, age: Duration) -> bool {
+        self.silence.was_met_by(age)
+    }
+
     /// Closes all connections, once what uses them is done.
     pub(crate) async fn close(&self) {
         self.connections.close().await;
@@ -105,7 +113,10 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if !self.keep {
+        if self.keep {
+            // The pool asks whether it still works, and would wait for ever where no answer comes.
+            tokio::spawn(timeout(PING, self.connection.return_to_pool()));
+        } else {
             self.connection.close_on_drop();
         }
     }

@@ -49,16 +49,16 @@ impl Silence {
                 biased;
                 // It can't end in an error: the sender is ours.
                 _ = noticed.wait_for(|noticed| noticed.is_some_and(|noticed| noticed > asked)) => return,
-                () = self.listen() => {}
+                is_silent = self.listen() => if is_silent { return },
             }
         }
     }
 
-    /// Finds out whether the server is there.
-    async fn listen(&self) {
+    /// Finds out whether the server is silent.
+    async fn listen(&self) -> bool {
         let mut heard = self.heard.lock().await;
         if heard.is_some_and(|heard| heard.elapsed() < DOUBT) {
-            return;
+            return false;
         }
         match timeout(HELLO, PgConnection::connect_with(&self.connection)).await {
             Ok(Ok(connection)) => {
@@ -66,13 +66,15 @@ impl Silence {
                 // It has done its work.
                 let _ = connection.close().await;
             }
-            // It says no, so it is there.
-            Ok(Err(sqlx::Error::Database(_))) => *heard = Some(Instant::now()),
-            Ok(Err(_)) | Err(_) => {
+            // It says no, so it is there; or this machine can't ask it now, which says nothing of what was asked before.
+            Ok(Err(_)) => *heard = Some(Instant::now()),
+            Err(_) => {
                 tracing::warn!("the database is not to be heard: what was asked of it is given up");
                 self.noticed.send_replace(Some(Instant::now()));
+                return true;
             }
         }
+        false
     }
 }
 

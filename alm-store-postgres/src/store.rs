@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::{
-    commit::{self, Groups, Joined},
+    commit::{self, Groups, Joined, Line},
     error::Fault,
     options::PostgresOptions,
     pool::{Pool, with_connection},
@@ -72,7 +72,7 @@ impl PostgresStore {
         let log = schema::open(options).await?;
         let pool = options.pool();
         let sealer = Sealer::start(pool.clone());
-        let groups = Groups::start(options.pool_for_groups(commit::GROUP_WAITS), sealer.publish().clone());
+        let groups = Groups::start(Line::of(options, pool.clone()), sealer.publish().clone());
         let shared = Reads {
             apps: Shared::start(pool.clone()),
             versions: Shared::start(pool.clone()),

@@ -5,17 +5,14 @@
 //! hope that nothing in it is refused. When something is, nothing was done, and each half is tried by itself, down to whoever was
 //! refused, who then commits alone and gets the answer. So one's refusal is never another's.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use alm_core::{
     changeset::{Changeset, Write},
     domain::Position,
 };
 use sqlx::PgConnection;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     error::{Fault, is_about_a_row, is_connection_lost},
@@ -23,21 +20,20 @@ use crate::{
     seal::Publish,
 };
 
-use super::together::apply_together;
+use super::{line::Line, together::apply_together};
 
 /// How many changesets share a transaction at most.
 const MOST: usize = 64;
 
-/// How long a group waits for a connection. After that each waits for itself.
-const PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long a group waits for a row that someone holds.
-pub(crate) const GROUP_WAITS: Duration = Duration::from_millis(25);
-
 /// Commits in groups.
 pub(crate) struct Groups {
-    pool: Pool,
-    queue: mpsc::UnboundedSender<Waiting>,
+    queue: mpsc::UnboundedSender<Asked>,
+}
+
+enum Asked {
+    Commit(Waiting),
+    /// Nothing more: whoever asks is told when the connection is closed.
+    Close(oneshot::Sender<()>),
 }
 
 /// A changeset and whoever waits for it.
@@ -59,19 +55,20 @@ pub(crate) enum Joined {
 }
 
 impl Groups {
-    /// They are committed on the connection of a pool that has one, on which no statement waits for longer than [`GROUP_WAITS`]: only
-    /// one in the group has to.
-    pub(crate) fn start(pool: Pool, publish: Publish) -> Self {
+    pub(crate) fn start(line: Line, publish: Publish) -> Self {
         // What is in the queue is bounded by those who wait for it.
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (queue, asked) = mpsc::unbounded_channel();
         // It ends when no one can ask any more.
-        tokio::spawn(work(pool.clone(), waiting, publish));
-        Self { pool, queue }
+        tokio::spawn(work(line, asked, publish));
+        Self { queue }
     }
 
-    /// Closes their connection, once it is not used any more.
+    /// Closes their connection, once what has come before is committed.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        let (closed, closing) = oneshot::channel();
+        if self.queue.send(Asked::Close(closed)).is_ok() {
+            let _ = closing.await;
+        }
     }
 
     /// Commits with others.
@@ -80,7 +77,7 @@ impl Groups {
             return Joined::Not;
         }
         let (told, answer) = oneshot::channel();
-        if self.queue.send(Waiting { changeset: changeset.clone(), told }).is_err() {
+        if self.queue.send(Asked::Commit(Waiting { changeset: changeset.clone(), told })).is_err() {
             return Joined::Not;
         }
         // The task may end with the runtime that it was started on.
@@ -106,23 +103,38 @@ fn may_join(changeset: &Changeset) -> bool {
         && changeset.checkpoint().is_none()
 }
 
-async fn work(pool: Pool, mut waiting: mpsc::UnboundedReceiver<Waiting>, publish: Publish) {
-    let mut group = Vec::with_capacity(MOST);
-    while waiting.recv_many(&mut group, MOST).await > 0 {
-        // Whoever has given up in the queue gets what they wanted.
-        group.retain(|waiting| !waiting.told.is_closed());
-        commit(&pool, std::mem::take(&mut group), &publish).await;
+async fn work(mut line: Line, mut queue: mpsc::UnboundedReceiver<Asked>, publish: Publish) {
+    let mut asked = Vec::with_capacity(MOST);
+    let mut closing = Vec::new();
+    while closing.is_empty() && queue.recv_many(&mut asked, MOST).await > 0 {
+        let mut group = Vec::with_capacity(asked.len());
+        for asked in asked.drain(..) {
+            match asked {
+                // Whoever has given up in the queue gets what they wanted.
+                Asked::Commit(waiting) if waiting.told.is_closed() => {}
+                Asked::Commit(waiting) => group.push(waiting),
+                Asked::Close(closed) => closing.push(closed),
+            }
+        }
+        if !group.is_empty() {
+            commit(&mut line, group, &publish).await;
+        }
+    }
+    line.close().await;
+    for closed in closing {
+        let _ = closed.send(());
     }
 }
 
-async fn commit(pool: &Pool, group: Vec<Waiting>, publish: &Publish) {
-    let Ok(Ok(mut connection)) = timeout(PATIENCE, pool.take()).await else {
+async fn commit(line: &mut Line, group: Vec<Waiting>, publish: &Publish) {
+    let pool = line.pool().clone();
+    let Some(connection) = line.ready().await else {
         // They are told why when they try alone.
         return tell(group, Joined::Not);
     };
     let mut parts = vec![group];
     while let Some(mut part) = parts.pop() {
-        match try_together(pool, &mut connection, &part).await {
+        match try_together(&pool, connection, &part).await {
             Ok(head) => {
                 publish.reached(head);
                 tell(part, Joined::Committed);
@@ -134,18 +146,15 @@ async fn commit(pool: &Pool, group: Vec<Waiting>, publish: &Publish) {
             Err(NotTogether::Refused) => tell(part, Joined::Not),
             Err(NotTogether::Hindered(error)) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a group is committed one by one");
-                if error.as_database_error().is_none() || is_connection_lost(&error) {
-                    drop(connection);
-                    tell(part, Joined::InDoubt);
-                } else {
-                    connection.give_back();
-                    tell(part, Joined::Not);
+                let is_lost = error.as_database_error().is_none() || is_connection_lost(&error);
+                if is_lost {
+                    line.is_lost();
                 }
+                tell(part, if is_lost { Joined::InDoubt } else { Joined::Not });
                 return tell(parts.into_iter().flatten(), Joined::Not);
             }
         }
     }
-    connection.give_back();
 }
 
 fn tell(group: impl IntoIterator<Item = Waiting>, joined: Joined) {

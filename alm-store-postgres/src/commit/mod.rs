@@ -8,6 +8,7 @@ mod deployments;
 mod events;
 mod group;
 mod idempotency;
+mod line;
 mod statement;
 mod together;
 mod transaction;
@@ -23,7 +24,8 @@ use sqlx::PgConnection;
 use crate::error::Fault;
 
 pub(crate) use events::receipt;
-pub(crate) use group::{GROUP_WAITS, Groups, Joined};
+pub(crate) use group::{Groups, Joined};
+pub(crate) use line::Line;
 pub(crate) use transaction::{commit, commit_in};
 
 use events::Sealing;

@@ -130,3 +130,52 @@ async fn what_is_locked_by_someone_who_can_not_be_heard_is_free_again() {
     near.commit(of(change(1))).await.unwrap();
     waiting.await.unwrap().unwrap_err();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_silent_when_it_is_given_back_is_missed_by_no_one() {
+    // given a store whose one connection for reads is just given back, when no answer comes any more
+    let server = server().await;
+    let network = Network::to(server.socket());
+    let options = PostgresOptions::parse(&network.url()).unwrap().max_connections(2);
+    let store = PostgresStore::connect(&options).await.unwrap();
+    let all = AppFilter::default();
+    for _ in 0..3 {
+        store.apps(&all, None, 10).await.unwrap();
+        network.swallows(true);
+        let _ = store.apps(&all, None, 10).await;
+        network.swallows(false);
+
+        // then there is another soon
+        eventually("the store can read", async || store.apps(&all, None, 10).await.ok()).await;
+    }
+    create(&store, 1).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_go_together_again_after_a_silence() {
+    // given
+    let server = server().await;
+    let network = Network::to(server.socket());
+    let store = PostgresStore::connect(&options(&network.url())).await.unwrap();
+    create(&store, 1).await;
+
+    // when only reads meet the silence
+    network.swallows(true);
+    store.apps(&AppFilter::default(), None, 10).await.unwrap_err();
+    network.swallows(false);
+
+    // then those that come at the same time share a transaction, at the first attempt after the connection is made
+    create(&store, 2).await;
+    let commits = (10..20).map(|id| of(Change::app_created(&app(id, &format!("app-{id}")))));
+    for committed in join_all(commits.map(|changeset| store.commit(changeset))).await {
+        committed.unwrap();
+    }
+    let mut watcher = PgConnection::connect(&server.url()).await.unwrap();
+    let transactions: i64 = sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM alm.apps WHERE id >= 10")
+        .fetch_one(&mut watcher)
+        .await
+        .unwrap();
+    assert!(transactions < 10, "{transactions} transactions");
+    store.close().await;
+}

@@ -11,7 +11,8 @@ use std::{env, error::Error as _, fs, process::Command};
 
 use alm_core::{
     changeset::Change,
-    ports::{BackendErrorKind, Committer},
+    domain::Labels,
+    ports::{AppFilter, BackendErrorKind, Committer, EventLog, LabelFilter, Reader},
     testing::{
         fixtures::{app, of},
         inspect::log_with,
@@ -128,4 +129,37 @@ async fn a_migration_that_fails_changes_nothing_and_says_what_to_do() {
 #[test]
 fn a_released_migration_is_never_edited() {
     assert_released_migrations_are_kept(PACKAGE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_works_on_with_the_rights_that_it_had_before_a_migration() {
+    // The second migration has brought a table that is read without a right to it.
+    for (version, fixture) in fixtures(PACKAGE).into_iter().filter(|(version, _)| *version > 2) {
+        // given the rights of the guide, on the tables that there were then
+        let place = loaded(&fs::read_to_string(fixture).unwrap()).await;
+        let role = format!("{}_service", place.schema());
+        place
+            .execute(&format!(
+                "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA $schema TO {role}; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO {role}; \
+                 GRANT USAGE ON ALL SEQUENCES IN SCHEMA $schema TO {role}"
+            ))
+            .await;
+
+        // when
+        PostgresStore::migrate(&place.options()).await.unwrap();
+
+        // then
+        let store = PostgresStore::connect(&place.options_with(place.host().username(&role))).await.unwrap();
+        let mut labelled = app(900, "labelled");
+        labelled.labels = Labels::parse([("a".to_owned(), "b".to_owned())].into()).unwrap();
+        let head = store.head().await.unwrap_or_else(|error| panic!("from version {version}: {error:?}"));
+        store.commit(of(Change::app_created(&labelled))).await.unwrap();
+        log_with(&store, head.get() + 1).await;
+        let label = LabelFilter { key: "a".to_owned(), value: "b".to_owned() };
+        let filter = AppFilter { labels: vec![label], ..AppFilter::default() };
+        assert!(store.apps(&filter, None, 10).await.unwrap().contains(&labelled));
+        store.close().await;
+        place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     error::Fault,
-    pool::{Pool, with_connection},
+    pool::{Lent, Pool, with_connection},
 };
 
 pub(crate) use pages::{DeploymentsOf, VersionsOf};
@@ -77,22 +77,35 @@ impl<Q: Question> Shared<Q> {
 
 async fn work<Q: Question>(pool: Pool, mut queue: mpsc::UnboundedReceiver<Waiting<Q>>) {
     let mut together = Vec::with_capacity(Q::MOST);
+    // Kept as long as there is more to ask: to give it back and take it again costs a round trip.
+    let mut kept = None;
     while queue.recv_many(&mut together, Q::MOST).await > 0 {
         // Whoever finds that nobody answers reads alone, and is told why if that fails, too.
-        if let Some(answers) = answer_together(&pool, &together).await {
+        if let Some((connection, answers)) = answer_together(&pool, kept.take(), &together).await {
             for (waiting, answer) in together.drain(..).zip(answers) {
                 // Whoever has given up does not hear of it.
                 let _ = waiting.answered.send(answer);
+            }
+            if queue.is_empty() {
+                connection.give_back();
+            } else {
+                kept = Some(connection);
             }
         }
         together.clear();
     }
 }
 
-async fn answer_together<Q: Question>(pool: &Pool, together: &[Waiting<Q>]) -> Option<Vec<Q::Answer>> {
+async fn answer_together<Q: Question>(
+    pool: &Pool,
+    kept: Option<Lent>,
+    together: &[Waiting<Q>],
+) -> Option<(Lent, Vec<Q::Answer>)> {
     let questions: Vec<Q> = together.iter().map(|waiting| waiting.question).collect();
-    let mut connection = timeout(PATIENCE, pool.take()).await.ok()?.ok()?;
+    let mut connection = match kept {
+        Some(kept) => kept,
+        None => timeout(PATIENCE, pool.take()).await.ok()?.ok()?,
+    };
     let answers = pool.answer(1, Q::answers(&questions, &mut connection)).await.ok()?;
-    connection.give_back();
-    Some(answers)
+    Some((connection, answers))
 }

@@ -47,7 +47,8 @@ macro_rules! page_of {
             // Whoever asks parses them: so one task need not do it for all.
             type Answer = Vec<PgRow>;
 
-            const MOST: usize = 16;
+            // Each may have two hundred long texts.
+            const MOST: usize = 8;
 
             async fn answers(pages: &[Self], connection: &mut PgConnection) -> Result<Vec<Vec<PgRow>>, Fault> {
                 let rows = sqlx::query(Self::STATEMENT)
