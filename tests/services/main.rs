@@ -14,6 +14,7 @@ mod given;
 mod idempotency;
 mod ids;
 mod model;
+mod progress;
 mod races;
 mod relay;
 mod retention;

@@ -22,8 +22,8 @@ use super::{
     turn::yield_now,
 };
 
-/// How long at most the checkpoint may be behind what was handled, and by how many events: when nothing follows from events, saying
-/// so at once would cost a commit for each of those that wrote them.
+/// When nothing follows from events, saying so at once would cost a commit for each of those that wrote them. So long after the end
+/// of the log is reached, or so many events later, the checkpoint says so.
 const SAVE_AFTER: Duration = Duration::from_millis(50);
 const MOST_UNSAVED: u64 = 4096;
 /// How long at most until the log is looked at again, whatever [`changed`](crate::ports::EventLog::changed) says.
@@ -86,18 +86,23 @@ impl Consumer {
         let mut save_due: Option<BoxFuture<'_, ()>> = None;
         loop {
             // A handler that panics must not take the other consumers with it.
-            let caught = AssertUnwindSafe(self.go_on(known, save_due.as_mut(), timer)).catch_unwind().await;
+            let caught = AssertUnwindSafe(self.go_on(&mut known, save_due.as_mut(), timer)).catch_unwind().await;
             match caught.unwrap_or_else(|panic| Err(panicked("handler", "handle events", panic.as_ref()))) {
-                Ok(stand) => {
+                Ok(()) => {
                     backoff.reset();
-                    if stand.is_saved() {
+                    if known.is_none_or(Stand::is_saved) {
                         save_due = None;
                     } else {
                         save_due.get_or_insert_with(|| timer.sleep(SAVE_AFTER));
                     }
-                    known = Some(stand);
                 }
                 Err(error) => {
+                    // What was handled before must not be handed over again each time.
+                    if let Some(stand) = &mut known
+                        && let Err(error) = self.save(stand).await
+                    {
+                        tracing::debug!(consumer = %self.name, error = error.code(), "where it stands is not saved");
+                    }
                     (known, save_due) = (None, None);
                     let delay = backoff.next(self.alm.random());
                     tracing::warn!(consumer = %self.name, error = &error as &dyn std::error::Error, ?delay, "consumer waits");
@@ -111,21 +116,26 @@ impl Consumer {
     /// not know finds out and handles what there is.
     async fn go_on(
         &self,
-        known: Option<Stand>,
+        known: &mut Option<Stand>,
         save_due: Option<&mut BoxFuture<'_, ()>>,
         timer: &dyn Timer,
-    ) -> Result<Stand, StoreError> {
+    ) -> Result<(), StoreError> {
         let Some(stand) = known else {
-            let stand = self.begin().await?;
+            let stand = known.insert(self.begin().await?);
             return self.handle_all(stand, timer).await;
         };
-        match save_due {
-            None => self.wait(stand.handled, timer).await,
-            Some(due) => {
-                if let Either::Left(_) = select(due, std::pin::pin!(self.wait(stand.handled, timer))).await {
-                    return self.save(stand).await;
-                }
-            }
+        let wait = self.wait(stand.handled, timer);
+        let has_changed = match save_due {
+            None => wait.await,
+            Some(due) => match select(due, std::pin::pin!(wait)).await {
+                Either::Left(_) => return self.save(stand).await,
+                Either::Right((has_changed, _)) => has_changed,
+            },
+        };
+        if !has_changed {
+            // Perhaps it stands somewhere else by now: another process has gone on, or the store has lost what it said before.
+            self.save(stand).await?;
+            *stand = self.begin().await?;
         }
         self.handle_all(stand, timer).await
     }
@@ -133,38 +143,41 @@ impl Consumer {
     /// Handles everything that is in the log; says where it stands then.
     ///
     /// # Errors
-    /// The store failed, or what is to be handled next is [gone](StoreError::Gone). What was handled before is committed.
+    /// The store failed, or what is to be handled next is [gone](StoreError::Gone). What was handled before is committed, unless that
+    /// is what failed.
     pub async fn catch_up(&self, timer: &dyn Timer) -> Result<Position, StoreError> {
-        let stand = self.begin().await?;
-        let stand = self.handle_all(stand, timer).await?;
-        Ok(self.save(stand).await?.handled)
+        let mut stand = self.begin().await?;
+        let handled = self.handle_all(&mut stand, timer).await;
+        let saved = self.save(&mut stand).await;
+        handled.and(saved).map(|()| stand.handled)
     }
 
-    async fn handle_all(&self, mut stand: Stand, timer: &dyn Timer) -> Result<Stand, StoreError> {
+    async fn handle_all(&self, stand: &mut Stand, timer: &dyn Timer) -> Result<(), StoreError> {
         loop {
             let events = self.log.read(stand.handled).await?;
             if events.is_empty() {
-                return Ok(stand);
+                return Ok(());
             }
-            stand = self.consume(&events, stand, timer).await?;
+            self.consume(&events, stand, timer).await?;
         }
     }
 
     /// Moves the checkpoint to what was handled.
-    async fn save(&self, stand: Stand) -> Result<Stand, StoreError> {
+    async fn save(&self, stand: &mut Stand) -> Result<(), StoreError> {
         if !stand.is_saved() {
             let changeset = self.changeset(Effects::default(), stand.saved, stand.handled);
-            match self.alm.commit_changeset(changeset).await {
-                Ok(_) => {}
-                Err(StoreError::Conflict(Contention::Checkpoint(_))) => return self.begin().await,
+            *stand = match self.alm.commit_changeset(changeset).await {
+                Ok(_) => Stand::at(stand.handled),
+                Err(StoreError::Conflict(Contention::Checkpoint(_))) => self.begin().await?,
                 Err(error) => return Err(error),
-            }
+            };
         }
-        Ok(Stand::at(stand.handled))
+        Ok(())
     }
 
-    /// Where it stands.
+    /// Where it stands by its checkpoint.
     async fn begin(&self) -> Result<Stand, StoreError> {
+        self.log.forget().await;
         let stands = self.store().checkpoint(&self.name, self.store().log_id()).await?;
         Ok(Stand::at(match stands {
             Some(position) => position,
@@ -184,7 +197,7 @@ impl Consumer {
         Ok(position)
     }
 
-    async fn consume(&self, events: &[Arc<Event>], mut stand: Stand, timer: &dyn Timer) -> Result<Stand, StoreError> {
+    async fn consume(&self, events: &[Arc<Event>], stand: &mut Stand, timer: &dyn Timer) -> Result<(), StoreError> {
         let mut rest = events;
         let mut waits = Backoff::default();
         let mut refusals = 0;
@@ -193,14 +206,17 @@ impl Consumer {
         let mut alone = false;
         while !rest.is_empty() {
             let given = if alone { &rest[..1] } else { rest };
-            match self.step(given, &mut stand).await {
+            match self.step(given, stand).await {
                 Ok(done) => {
                     waits.reset();
                     refusals = 0;
                     rest = rest.get(done..).unwrap_or_default();
                     yield_now().await;
                 }
-                Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => return self.begin().await,
+                Err(Stop::LookAgain(StoreError::Conflict(Contention::Checkpoint(_)))) => {
+                    *stand = self.begin().await?;
+                    return Ok(());
+                }
                 Err(Stop::LookAgain(error)) => return Err(error),
                 Err(Stop::DecideAgain(error)) => {
                     tracing::debug!(consumer = %self.name, error = error.code(), "consumer decides again");
@@ -214,7 +230,7 @@ impl Consumer {
                     if given.len() > 1 {
                         alone = true;
                     } else {
-                        self.bury(rest, 0, &mut stand, error.to_string()).await?;
+                        self.bury(rest, 0, stand, error.to_string()).await?;
                         rest = &rest[1..];
                         alone = false;
                         waits.reset();
@@ -222,7 +238,7 @@ impl Consumer {
                 }
             }
         }
-        Ok(stand)
+        Ok(())
     }
 
     /// Handles some events from the front on; says how many.
@@ -300,13 +316,14 @@ impl Consumer {
         effects.into_changeset(&self.alm, checkpoint)
     }
 
-    async fn wait(&self, position: Position, timer: &dyn Timer) {
+    /// Waits for events behind `position`; false when none are known to have come for a while.
+    async fn wait(&self, position: Position, timer: &dyn Timer) -> bool {
         let changed = async {
             if self.store().changed(position).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        select(std::pin::pin!(changed), timer.sleep(POLL)).await;
+        matches!(select(std::pin::pin!(changed), timer.sleep(POLL)).await, Either::Left(_))
     }
 
     fn store(&self) -> &dyn Store {

@@ -59,4 +59,9 @@ impl Tail {
         }
         Ok(events)
     }
+
+    /// Forgets what was read: the log may have lost its end to a failover, and have others in its place.
+    pub(super) async fn forget(&self) {
+        *self.last.lock().await = Page::default();
+    }
 }

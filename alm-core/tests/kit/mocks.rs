@@ -1,6 +1,9 @@
 //! Each mock stands in for its port and answers what it was told to.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use alm_core::{
     Principal,
@@ -8,8 +11,8 @@ use alm_core::{
     domain::{Password, PasswordHash, Position, Subject, Timestamp},
     policy::Action,
     ports::{
-        Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Existence, Ids, Message, PasswordHasher,
-        Reader, Store, Subscription, Timer, TokenClaims, TokenIssuer,
+        Authenticator, Authorizer, BackendError, Clock, Committer, Decision, Directory, EventBus, EventLog, Existence,
+        Ids, Message, PasswordHasher, Reader, Store, Subscription, Timer, TokenClaims, TokenIssuer,
     },
     runtime::{Consumer, Handled, Handler},
     testing::{
@@ -148,4 +151,43 @@ async fn a_handler_is_run_by_a_consumer() {
     });
     let handler: Arc<dyn Handler> = Arc::new(mock);
     assert_eq!(Consumer::new(alm, handler).catch_up(&InstantTimer).await.unwrap(), Position::new(1));
+}
+
+#[tokio::test]
+async fn a_log_that_has_lost_its_end_is_read_anew() {
+    // given the events of two stores, of which one takes over from the other before anything is committed
+    let mut logs = Vec::new();
+    for _ in 0..2 {
+        let store = MemoryStore::new();
+        store.commit(fixtures::of(alm_core::changeset::Change::login_failed(&username("ada")))).await.unwrap();
+        logs.push((store.log_id(), store.read(Position::START, 10).await.unwrap()));
+    }
+    let (lost, kept) = (logs[0].1.clone(), logs[1].1.clone());
+    let mut store = MockStore::new();
+    store.expect_log_id().return_const(logs[0].0);
+    store.expect_checkpoint().returning(|_, _| Ok(None));
+    store.expect_oldest().returning(|| Ok(Position::new(1)));
+    let mut reads = vec![Vec::new(), kept.clone(), Vec::new(), lost.clone()];
+    store.expect_read().returning(move |_, _| Ok(reads.pop().unwrap()));
+    let mut commits = 0;
+    store.expect_commit().times(2).returning(move |changeset| {
+        commits += 1;
+        if commits == 1 { Err(BackendError::internal("mock", "commit").into()) } else { Ok(changeset.receipt()) }
+    });
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let mut handler = MockHandler::new();
+    handler.expect_name().return_const(ConsumerName::parse("mock").unwrap());
+    handler.expect_handle().returning(move |events, _| {
+        noted.lock().unwrap().push(events[0].event.id);
+        Ok(Handled::nothing(events.len()))
+    });
+    let consumer = Consumer::new(alm_core::Alm::builder(Arc::new(store)).build(), Arc::new(handler));
+
+    // when
+    consumer.catch_up(&InstantTimer).await.unwrap_err();
+    consumer.catch_up(&InstantTimer).await.unwrap();
+
+    // then
+    assert_eq!(*seen.lock().unwrap(), [lost[0].event.id, kept[0].event.id]);
 }
