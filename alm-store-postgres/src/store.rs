@@ -120,7 +120,8 @@ impl Committer for PostgresStore {
         if joined == Joined::Committed {
             return Ok(changeset.receipt());
         }
-        let (receipt, head) = match commit::commit(&self.pool, &changeset).await {
+        // In a box, because few come here, and all others would carry the room for it about.
+        let (receipt, head) = match Box::pin(commit::commit(&self.pool, &changeset)).await {
             // What it was asked with others for may yet be done.
             Err(StoreError::Backend(fault)) if joined == Joined::InDoubt => {
                 return Err(BackendError { outcome: Outcome::Unknown, ..fault }.into());

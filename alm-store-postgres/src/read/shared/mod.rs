@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    error::Fault,
+    error::{Fault, corrupt},
     pool::{Lent, Pool, with_connection},
 };
 
@@ -70,8 +70,13 @@ impl<Q: Question> Shared<Q> {
             return Ok(answer);
         }
         // The statement failed, for which another who shared it may be the reason; or the task ended with its runtime.
+        // In a box, because few come here, and all others would carry the room for it about.
+        Box::pin(self.ask_alone(question)).await
+    }
+
+    async fn ask_alone(&self, question: Q) -> Result<Q::Answer, StoreError> {
         let mut answers = with_connection!(&self.pool, "read", connection => Q::answers(&[question], &mut connection))?;
-        answers.pop().ok_or_else(|| crate::error::corrupt("read", "there is no answer".to_owned()))
+        answers.pop().ok_or_else(|| corrupt("read", "there is no answer".to_owned()))
     }
 }
 
