@@ -47,6 +47,7 @@ impl Api {
             metrics: None,
             max_body_bytes: 256 * 1024,
             body_timeout: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
         };
         Self { alm, settings }
     }
@@ -78,6 +79,13 @@ impl Api {
     /// How long a body may take to come; 30 s unless told.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// After how long without an event a stream of events sends a comment, so that no one on the way takes the connection for dead;
+    /// 15 s unless told. It must be less than any proxy waits.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.settings.heartbeat = interval;
         self
     }
 

@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) metrics: Option<MetricsRenderer>,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) heartbeat: Duration,
 }
 
 /// Gives the metrics of the process in the Prometheus text format.

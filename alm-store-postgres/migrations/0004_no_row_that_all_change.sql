@@ -36,9 +36,16 @@ $$;
 CREATE OR REPLACE FUNCTION take_positions(wanted bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     start bigint;
+    some_wait boolean;
     more boolean;
 BEGIN
-    SELECT sealed.head, sealed.more INTO start, more FROM seal() sealed;
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('alm seal ' || current_schema(), 0)) THEN
+        RETURN NULL;
+    END IF;
+    SELECT log.head, EXISTS (SELECT FROM events WHERE position IS NULL) INTO STRICT start, some_wait FROM log;
+    IF some_wait THEN
+        SELECT sealed.head, sealed.more INTO start, more FROM seal() sealed;
+    END IF;
     RETURN CASE WHEN more THEN NULL ELSE start END;
 END
 $$;

@@ -1,5 +1,7 @@
 //! `/events` as a stream: what was, what comes, and where a client that was cut off goes on.
 
+use std::time::Duration;
+
 use alm_http::Readiness;
 
 use crate::support::{Given, Server, Setup};
@@ -88,4 +90,19 @@ async fn a_stream_ends_when_the_server_shuts_down() {
     readiness.shut_down();
 
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_on_which_nothing_happens_is_kept_alive_by_comments() {
+    // given
+    let server = Setup::default().api(|api| api.heartbeat(Duration::from_millis(20))).start().await;
+    let root = server.admin();
+    let mut stream = root.get("/events").follow().await;
+
+    // when nothing happens
+    stream.comment().await;
+
+    // then the stream goes on with what comes
+    root.app("one").await;
+    assert_eq!(stream.told(1).await, ["1 apps/1"]);
 }

@@ -29,10 +29,22 @@ impl Stream {
                     return Some((name, serde_json::from_str(data).unwrap()));
                 }
             }
-            let chunk =
-                tokio::time::timeout(LONG, self.response.chunk()).await.expect("the stream goes on").unwrap()?;
-            self.text.push_str(str::from_utf8(&chunk).unwrap());
+            self.read_on().await?;
         }
+    }
+
+    /// Waits until a comment comes, before any event.
+    pub(crate) async fn comment(&mut self) {
+        while !self.text.contains("\n\n") {
+            self.read_on().await.expect("the stream goes on");
+        }
+        assert!(self.text.starts_with(':'), "{}", self.text);
+    }
+
+    async fn read_on(&mut self) -> Option<()> {
+        let chunk = tokio::time::timeout(LONG, self.response.chunk()).await.expect("the stream goes on").unwrap()?;
+        self.text.push_str(str::from_utf8(&chunk).unwrap());
+        Some(())
     }
 
     /// The ids and subjects of the next events.

@@ -24,8 +24,6 @@ use crate::{error::ApiError, state::ApiState};
 use super::{EventBody, position};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// After this long without an event a comment is sent, so that neither side nor anyone between them takes the connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long at most until the log is looked at again: what other processes commit may go unnoticed.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -48,6 +46,7 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Api
 
 /// The events after `after` and all that come, until the client goes or the process shuts down.
 pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Result<impl IntoResponse, ApiError> {
+    let keep_alive = KeepAlive::new().interval(state.settings.heartbeat);
     let tail = Tail { state, context, after, is_over: false };
     // Before the answer begins, so that who may not read is told so.
     let first = tail.read().await?;
@@ -75,7 +74,7 @@ pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Re
     let events = events.flatten().map(Ok::<_, Infallible>).take_until(Box::pin(stopped));
     // Proxies hold back what they buffer; this tells nginx and those who do as it does not to.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok((AppendHeaders([unbuffered]), Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+    Ok((AppendHeaders([unbuffered]), Sse::new(events).keep_alive(keep_alive)))
 }
 
 /// The end of the log, which a client follows.
