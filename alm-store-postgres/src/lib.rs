@@ -22,7 +22,7 @@
 //! server's settings make it: leave `fsync`, `full_page_writes` and `synchronous_commit` on.
 //! [`PostgresStore::commit_in`] puts a changeset into a transaction of the host.
 //!
-//! Events get their positions in the log right after the commit, from whichever handle is first; see
+//! Events get their positions in the log with the commit or right after it, from whichever handle is first; see
 //! [`EventLog`](alm_core::ports::EventLog) for what is promised of them.
 //!
 //! # To operate it

@@ -10,7 +10,7 @@ use super::{
     statement::{Rows, Statement},
 };
 
-/// Inserts apps.
+/// Inserts apps, and gives a row for each.
 pub(super) fn insert(statement: &mut Statement, apps: &[&App]) {
     statement.push(
         "INSERT INTO apps (id, name, description, labels, created_at, updated_at, revision) \
@@ -24,7 +24,8 @@ pub(super) fn insert(statement: &mut Statement, apps: &[&App]) {
         .column("bigint[]", apps.iter().map(|app| app.created_at.micros()))
         .column("bigint[]", apps.iter().map(|app| app.updated_at.micros()))
         .column("bigint[]", apps.iter().map(|app| at_revision(app.revision)))
-        .called("new (id, name, description, labels, created_at, updated_at, revision)");
+        .called("new (id, name, description, labels, created_at, updated_at, revision)")
+        .push(" RETURNING 1");
 }
 
 pub(super) async fn update(connection: &mut PgConnection, app: &App, expected: Revision) -> Result<bool, sqlx::Error> {

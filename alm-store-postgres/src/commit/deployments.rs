@@ -10,7 +10,7 @@ use super::{
     statement::{Rows, Statement},
 };
 
-/// Inserts deployments.
+/// Inserts deployments, and gives a row for each.
 pub(super) fn insert(statement: &mut Statement, deployments: &[&Deployment]) {
     statement.push(
         "INSERT INTO deployments \
@@ -27,7 +27,8 @@ pub(super) fn insert(statement: &mut Statement, deployments: &[&Deployment]) {
         .column("bigint[]", deployments.iter().map(|deployment| deployment.updated_at.micros()))
         .column("bigint[]", deployments.iter().map(|deployment| deployment.finished_at.map(Timestamp::micros)))
         .column("bigint[]", deployments.iter().map(|deployment| at_revision(deployment.revision)))
-        .called("new (id, app_id, version_id, environment, status, created_at, updated_at, finished_at, revision)");
+        .called("new (id, app_id, version_id, environment, status, created_at, updated_at, finished_at, revision)")
+        .push(" RETURNING 1");
 }
 
 /// Makes changes, each at its revision, and gives the ids of those that were made.

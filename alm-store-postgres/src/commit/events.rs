@@ -46,8 +46,7 @@ pub(super) fn appended(
     condition: &'static str,
 ) {
     let events = || {
-        let with_events = changesets.iter().filter(|changeset| !changeset.events().is_empty());
-        with_events.flat_map(|changeset| {
+        changesets.iter().flat_map(|changeset| {
             (1_i32..).zip(changeset.events()).map(move |(ordinal, event)| (*changeset, ordinal, event))
         })
     };

@@ -148,7 +148,7 @@ async fn commit(line: &mut Line, group: Vec<Waiting>, publish: &Publish) {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a group is committed one by one");
                 let is_lost = error.as_database_error().is_none() || is_connection_lost(&error);
                 if is_lost {
-                    line.is_lost();
+                    line.lose();
                 }
                 tell(part, if is_lost { Joined::InDoubt } else { Joined::Not });
                 return tell(parts.into_iter().flatten(), Joined::Not);

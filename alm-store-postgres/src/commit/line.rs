@@ -47,8 +47,8 @@ impl Line {
         self.connection.as_mut().map(|(connection, _)| connection)
     }
 
-    /// The connection is of no use any more.
-    pub(super) fn is_lost(&mut self) {
+    /// Gives up the connection, which is of no use any more.
+    pub(super) fn lose(&mut self) {
         self.connection = None;
     }
 

@@ -48,20 +48,11 @@ pub(super) async fn apply_together(
 
     let writes: Vec<_> = changesets.iter().flat_map(|changeset| decided(changeset)).collect();
     let new = values!(writes, Write::InsertApp(app) => app);
-    parts.add("new_apps", new.len(), |statement| {
-        apps::insert(statement, &new);
-        statement.push(" RETURNING 1");
-    });
+    parts.add("new_apps", new.len(), |statement| apps::insert(statement, &new));
     let new = values!(writes, Write::InsertVersion(version) => version);
-    parts.add("new_versions", new.len(), |statement| {
-        versions::insert(statement, &new);
-        statement.push(" RETURNING 1");
-    });
+    parts.add("new_versions", new.len(), |statement| versions::insert(statement, &new));
     let new = values!(writes, Write::InsertDeployment(deployment) => deployment);
-    parts.add("new_deployments", new.len(), |statement| {
-        deployments::insert(statement, &new);
-        statement.push(" RETURNING 1");
-    });
+    parts.add("new_deployments", new.len(), |statement| deployments::insert(statement, &new));
     let changed = values!(writes, Write::UpdateDeployment { deployment, expected } => (deployment, *expected));
     parts.add("changed_deployments", changed.len(), |statement| deployments::update(statement, &changed));
     let answers = values!(writes, Write::RememberOutcome(record), at => (record, at));

@@ -10,7 +10,7 @@ use super::{
     statement::{Rows, Statement},
 };
 
-/// Inserts versions.
+/// Inserts versions, and gives a row for each.
 pub(super) fn insert(statement: &mut Statement, versions: &[&Version]) {
     statement.push(
         "INSERT INTO versions (id, app_id, tag, changelog, labels, created_at, updated_at, revision) \
@@ -25,7 +25,8 @@ pub(super) fn insert(statement: &mut Statement, versions: &[&Version]) {
         .column("bigint[]", versions.iter().map(|version| version.created_at.micros()))
         .column("bigint[]", versions.iter().map(|version| version.updated_at.micros()))
         .column("bigint[]", versions.iter().map(|version| at_revision(version.revision)))
-        .called("new (id, app_id, tag, changelog, labels, created_at, updated_at, revision)");
+        .called("new (id, app_id, tag, changelog, labels, created_at, updated_at, revision)")
+        .push(" RETURNING 1");
 }
 
 pub(super) async fn update(
