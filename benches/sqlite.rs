@@ -84,7 +84,7 @@ async fn insert(connection: &mut SqliteConnection, number: i64) -> Result<(), sq
     )
     .bind(event.id.get())
     .bind(changeset.id().get())
-    .bind(event.data.event_type().as_str())
+    .bind(event.data.type_name())
     .bind(event.subject.to_string())
     .bind(event.data.to_json().to_string())
     .bind(event.time.micros())

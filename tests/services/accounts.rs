@@ -77,7 +77,7 @@ async fn a_login_goes_on_record_whether_it_succeeds_or_not() {
     let log = log_of(alm.store().as_ref()).await;
     let told: Vec<_> = log[1..]
         .iter()
-        .map(|event| (event.data.event_type().as_str(), event.actor.as_str(), event.subject.to_string()))
+        .map(|event| (event.data.type_name(), event.actor.as_str(), event.subject.to_string()))
         .collect();
     assert_eq!(
         told,

@@ -43,11 +43,14 @@ pub(crate) fn environments(names: &[&str]) -> Vec<EnvironmentName> {
     names.iter().map(|name| EnvironmentName::parse(*name).unwrap()).collect()
 }
 
-pub(crate) async fn types_of(alm: &Alm) -> Vec<&'static str> {
-    log_of(alm.store().as_ref()).await.iter().map(|event| event.data.event_type().as_str()).collect()
+pub(crate) async fn types_of(alm: &Alm) -> Vec<String> {
+    log_of(alm.store().as_ref()).await.iter().map(|event| event.data.type_name().to_owned()).collect()
 }
 
 /// What the events of one type are about, in their order.
 pub(crate) fn subjects(log: &[Arc<Event>], event_type: EventType) -> Vec<String> {
-    log.iter().filter(|event| event.data.event_type() == event_type).map(|event| event.subject.to_string()).collect()
+    log.iter()
+        .filter(|event| event.data.event_type() == Some(event_type))
+        .map(|event| event.subject.to_string())
+        .collect()
 }

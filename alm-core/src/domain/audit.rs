@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Actor, AuditIndex, Event, EventId, Timestamp};
+use super::{Actor, AuditIndex, Event, EventData, EventId, Timestamp};
 
 /// An entry that is about to be recorded; the store gives its index.
 ///
@@ -31,16 +31,18 @@ pub struct NewAuditEntry {
 impl NewAuditEntry {
     /// The record of `event`, made at `recorded_at`.
     pub fn of(event: &Event, recorded_at: Timestamp) -> Self {
-        let event_type = event.data.event_type();
         Self {
             event_id: event.id,
-            event_type: event_type.as_str().to_owned(),
-            source_service: event_type.source().as_str().to_owned(),
+            event_type: event.data.type_name().to_owned(),
+            source_service: event.data.source_name().to_owned(),
             payload: event.data.to_json(),
             timestamp: event.time.millis(),
             recorded_at,
             actor: event.actor.clone(),
-            subject: event.subject.to_string(),
+            subject: match &event.data {
+                EventData::Unread(unread) => unread.subject.clone(),
+                _ => event.subject.to_string(),
+            },
         }
     }
 }

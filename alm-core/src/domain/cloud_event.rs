@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     Actor, ChangesetId, Event, EventData, EventId, EventType, LogId, NewEvent, Position, Rejected, Subject, Timestamp,
-    TraceParent,
+    TraceParent, Unread,
 };
 
 /// An event as a `CloudEvents` 1.0 document. The extension attributes `almlog`, `almchangeset`, `almactor` and `sequence`
@@ -47,13 +48,16 @@ const SPEC_VERSION: &str = "1.0";
 
 impl From<&Event> for CloudEvent {
     fn from(event: &Event) -> Self {
-        let event_type = event.data.event_type();
+        let (source, subject) = match &event.data {
+            EventData::Unread(unread) => (unread.source.clone(), unread.subject.clone()),
+            data => (format!("/alm/{}", data.source_name()), event.subject.to_string()),
+        };
         Self {
             specversion: SPEC_VERSION.to_owned(),
             id: event.id,
-            source: format!("/alm/{}", event_type.source()),
-            event_type: event_type.as_str().to_owned(),
-            subject: event.subject.to_string(),
+            source,
+            event_type: event.data.type_name().to_owned(),
+            subject,
             time: event.time,
             datacontenttype: "application/json".to_owned(),
             almlog: event.log,
@@ -92,10 +96,71 @@ impl TryFrom<CloudEvent> for Event {
     }
 }
 
+impl CloudEvent {
+    /// The document of `event` as JSON text.
+    pub fn encode(event: &Event) -> Vec<u8> {
+        // It consists of strings, numbers and what was JSON before, which always have a JSON form.
+        serde_json::to_vec(&Self::from(event)).unwrap_or_default()
+    }
+
+    /// The event that `document` tells of.
+    ///
+    /// # Errors
+    /// It is not the document of an event that this version of ALM knows.
+    pub fn decode(document: &[u8]) -> Result<Event, Rejected> {
+        let unreadable = |error: serde_json::Error| Rejected::new("unreadable-event", error.to_string());
+        serde_json::from_slice::<Self>(document).map_err(unreadable)?.try_into()
+    }
+
+    /// The event that `document` tells of, as [`EventData::Unread`] if this version of ALM does not know more than which event it is
+    /// and where it stands.
+    ///
+    /// # Errors
+    /// It does not say that.
+    pub fn decode_as_is(document: &[u8]) -> Result<Event, Rejected> {
+        Self::decode(document).or_else(|rejected| unread(document, &rejected).ok_or(rejected))
+    }
+
+    /// Where the event stands that `document` tells of, if it says so, whether it can be read or not.
+    pub fn place(document: &[u8]) -> Option<(LogId, Position)> {
+        let document: Value = serde_json::from_slice(document).ok()?;
+        place(&document)
+    }
+}
+
+fn place(document: &Value) -> Option<(LogId, Position)> {
+    let log = LogId::deserialize(document.get("almlog")?).ok()?;
+    let position: u64 = document.get("sequence")?.as_str()?.parse().ok()?;
+    (position > 0).then_some((log, Position::new(position)))
+}
+
+fn unread(document: &[u8], why: &Rejected) -> Option<Event> {
+    let document: Value = serde_json::from_slice(document).ok()?;
+    let (log, position) = place(&document)?;
+    let id = EventId::deserialize(document.get("id")?).ok()?;
+    let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let changeset = document.get("almchangeset").and_then(|id| ChangesetId::deserialize(id).ok());
+    let time = document.get("time").and_then(|time| Timestamp::deserialize(time).ok());
+    let unread = Unread {
+        event_type: text("type"),
+        source: text("source"),
+        subject: text("subject"),
+        data: document.get("data").cloned().unwrap_or_default(),
+        reason: why.detail.clone(),
+    };
+    let event = NewEvent {
+        id,
+        subject: Subject::Events,
+        data: EventData::Unread(Box::new(unread)),
+        time: time.unwrap_or(Timestamp::MIN),
+        actor: Actor::parse(text("almactor")).unwrap_or_else(|_| Actor::anonymous()),
+        trace: TraceParent::parse(text("traceparent")).ok(),
+    };
+    Some(Event { log, position, changeset: changeset.unwrap_or(ChangesetId::new(Uuid::nil())), event })
+}
+
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::domain::{AppData, AppId, AppName, Description};
 
@@ -131,5 +196,48 @@ mod tests {
         );
         let document: CloudEvent = serde_json::from_value(json).unwrap();
         assert_eq!(Event::try_from(document).unwrap(), event);
+    }
+    #[test]
+    fn what_a_newer_version_tells_is_kept_as_it_came() {
+        let document = serde_json::json!({
+            "specversion": "1.0", "id": "00000000-0000-0000-0000-000000000003", "source": "/alm/TeamService",
+            "type": "TeamCreated", "subject": "teams/1", "time": "1970-01-01T00:00:00.000001Z",
+            "datacontenttype": "application/json", "almlog": "00000000-0000-0000-0000-000000000001",
+            "sequence": "00000000000000000042", "almchangeset": "00000000-0000-0000-0000-000000000002",
+            "almactor": "ada", "data": {"id": 1, "members": ["bob"]},
+        });
+        let bytes = serde_json::to_vec(&document).unwrap();
+        assert!(CloudEvent::decode(&bytes).is_err());
+        let event = CloudEvent::decode_as_is(&bytes).unwrap();
+        assert_eq!((event.data.type_name(), event.data.source_name()), ("TeamCreated", "TeamService"));
+        assert_eq!(event.data.event_type(), None);
+        assert_eq!(serde_json::to_value(CloudEvent::from(&event)).unwrap(), document);
+        assert_eq!(CloudEvent::decode_as_is(&CloudEvent::encode(&event)).unwrap(), event);
+    }
+
+    #[test]
+    fn what_does_not_say_which_event_it_is_and_where_it_stands_is_refused() {
+        let whole = serde_json::json!({
+            "id": "00000000-0000-0000-0000-000000000003", "almlog": "00000000-0000-0000-0000-000000000001",
+            "sequence": "00000000000000000042",
+        });
+        assert!(CloudEvent::decode_as_is(&serde_json::to_vec(&whole).unwrap()).is_ok());
+        for (member, broken) in [
+            ("id", Value::Null),
+            ("id", "no uuid".into()),
+            ("almlog", 1.into()),
+            ("sequence", 42.into()),
+            ("sequence", "-1".into()),
+            ("sequence", "0".into()),
+        ] {
+            let mut document = whole.clone();
+            document[member] = broken;
+            let bytes = serde_json::to_vec(&document).unwrap();
+            assert!(CloudEvent::decode_as_is(&bytes).is_err(), "{document}");
+        }
+        for bytes in [&b""[..], b"\xff", b"[]", b"null", b"{"] {
+            assert!(CloudEvent::decode_as_is(bytes).is_err());
+            assert_eq!(CloudEvent::place(bytes), None);
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Actor, App, AppId, AppName, Changelog, ChangesetId, Deployment, DeploymentId, DeploymentStatus, Description,
-    EnvironmentName, EventId, LogId, Position, Role, Subject, Tag, Timestamp, TraceParent, Username, Version,
+    EnvironmentName, EventId, LogId, Position, Role, Subject, Tag, Timestamp, TraceParent, Unread, Username, Version,
     VersionId,
 };
 
@@ -95,13 +95,16 @@ macro_rules! events {
         #[non_exhaustive]
         pub enum EventData {
             $($(#[$doc])* $name($data),)+
+            /// Something of another service that this version of ALM can't read. No store's own log has such an event.
+            Unread(Box<Unread>),
         }
 
         impl EventData {
-            /// The type of the event.
-            pub const fn event_type(&self) -> EventType {
+            /// The type of the event; none of what can't be read.
+            pub const fn event_type(&self) -> Option<EventType> {
                 match self {
-                    $(Self::$name(_) => EventType::$name,)+
+                    $(Self::$name(_) => Some(EventType::$name),)+
+                    Self::Unread(_) => None,
                 }
             }
 
@@ -109,6 +112,7 @@ macro_rules! events {
             pub fn to_json(&self) -> Value {
                 match self {
                     $(Self::$name(data) => json(data),)+
+                    Self::Unread(unread) => unread.data.clone(),
                 }
             }
 
@@ -156,6 +160,24 @@ events! {
     LoginFailed(LoginFailed) from AuthService on "users.login_failed";
     /// Someone asked for what they may not do.
     AccessDenied(AccessDenied) from AuthService on "users.access_denied";
+}
+
+impl EventData {
+    /// The name of the event's type, also of one that this version does not know.
+    pub fn type_name(&self) -> &str {
+        match (self, self.event_type()) {
+            (Self::Unread(unread), _) => &unread.event_type,
+            (_, event_type) => event_type.map_or("", EventType::as_str),
+        }
+    }
+
+    /// The name of the service that the event comes from.
+    pub fn source_name(&self) -> &str {
+        match (self, self.event_type()) {
+            (Self::Unread(unread), _) => unread.source_service(),
+            (_, event_type) => event_type.map_or("", |event_type| event_type.source().as_str()),
+        }
+    }
 }
 
 impl EventType {

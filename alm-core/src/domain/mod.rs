@@ -13,6 +13,7 @@ mod subject;
 mod text;
 mod timestamp;
 mod trace;
+mod unread;
 mod user;
 mod version;
 
@@ -32,5 +33,6 @@ pub use subject::{Actor, Subject};
 pub use text::{AppName, Changelog, Description, EnvironmentName, Tag, Username};
 pub use timestamp::Timestamp;
 pub use trace::TraceParent;
+pub use unread::Unread;
 pub use user::{NewUser, Password, PasswordHash, Role, User, UserRecord};
 pub use version::{NewVersion, Version, VersionUpdate};

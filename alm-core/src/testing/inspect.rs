@@ -148,11 +148,10 @@ pub async fn assert_each_event_is_audited_once(store: &dyn Store) {
     let (audit, log) = (audit_of(store).await, log_of(store).await);
     assert_eq!(audit.len(), log.len(), "as many audit entries as events");
     for (event, entry) in log.iter().zip(&audit) {
-        let event_type = event.data.event_type();
         assert_eq!(entry.index.get(), event.position.get());
         assert_eq!(entry.event_id, event.id);
-        assert_eq!(entry.event_type, event_type.as_str());
-        assert_eq!(entry.source_service, event_type.source().as_str());
+        assert_eq!(entry.event_type, event.data.type_name());
+        assert_eq!(entry.source_service, event.data.source_name());
         assert_eq!(entry.payload, event.data.to_json());
         assert_eq!(entry.timestamp, event.time.millis());
         assert_eq!(entry.actor, event.actor);

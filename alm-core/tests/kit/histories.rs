@@ -109,7 +109,7 @@ fn histories_hold_every_kind_of_write_event_and_guard() {
     let writes: BTreeSet<_> = changesets.iter().flat_map(Changeset::writes).map(kind).collect();
     assert_eq!(writes.len(), 15, "{writes:?}");
     let events: BTreeSet<_> =
-        changesets.iter().flat_map(Changeset::events).map(|event| event.data.event_type().as_str()).collect();
+        changesets.iter().flat_map(Changeset::events).map(|event| event.data.type_name()).collect();
     assert_eq!(events, EventType::ALL.iter().map(|kind| kind.as_str()).collect());
     let guards = || changesets.iter().flat_map(Changeset::guards);
     assert!(guards().any(|guard| matches!(guard, Guard::AppExists(_))));

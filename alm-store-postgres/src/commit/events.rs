@@ -69,7 +69,7 @@ pub(super) fn appended(
         .column("integer[]", events().map(|(_, ordinal, _)| ordinal))
         .column("bigint[]", events().map(|(changeset, ..)| changeset.at().micros()))
         .column("uuid[]", events().map(|(.., event)| event.id.get()))
-        .column("text[]", events().map(|(.., event)| event.data.event_type().as_str()))
+        .column("text[]", events().map(|(.., event)| event.data.type_name()))
         .column("text[]", events().map(|(.., event)| event.subject.to_string()))
         .column("bigint[]", events().map(|(.., event)| event.time.micros()))
         .column("text[]", events().map(|(.., event)| event.actor.as_str()))

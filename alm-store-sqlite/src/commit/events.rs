@@ -44,7 +44,7 @@ pub(super) async fn append(
                 .bind(event.id.get())
                 .bind(changeset.get())
                 .bind(nth)
-                .bind(event.data.event_type().as_str())
+                .bind(event.data.type_name())
                 .bind(event.subject.to_string())
                 .bind(json_text(&event.data.to_json())?)
                 .bind(event.time.micros())

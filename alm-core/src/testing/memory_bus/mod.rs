@@ -48,7 +48,7 @@ const ADAPTER: &str = "memory-bus";
 /// // when another service reads, and does not get to the acknowledgement
 /// let mut mailer = bus.subscribe(&consumer("mailer")).await?;
 /// let [first] = mailer.next(10).await?.try_into().unwrap();
-/// assert!(matches!(&first.message, Message::Event(event) if event.data.event_type().as_str() == "AppCreated"));
+/// assert!(matches!(&first.message, Message::Event(event) if event.data.type_name() == "AppCreated"));
 /// bus.redeliver();
 ///
 /// // then it comes again

@@ -117,7 +117,7 @@ impl System {
     pub fn assert_log(&self, expected: &[Told]) {
         let store = self.alm.store().as_ref();
         let log = self.runtime.block_on(log_with(store, expected.len() as u64));
-        let types: Vec<_> = log.iter().map(|event| event.data.event_type().as_str()).collect();
+        let types: Vec<_> = log.iter().map(|event| event.data.type_name()).collect();
         let expected_types: Vec<_> = expected.iter().map(|told| told.event_type.as_str()).collect();
         assert_eq!(types, expected_types, "the types of the events in the log, and in the model's");
         for (event, told) in log.iter().zip(expected) {

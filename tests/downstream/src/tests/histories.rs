@@ -49,7 +49,7 @@ proptest! {
             let error = release(&alm, &me(), app.id, &tag).await.unwrap_err();
             assert_eq!(error.code(), "invalid-field");
             let log = log_of(store.as_ref()).await;
-            assert_eq!(log.iter().map(|event| event.data.event_type()).collect::<Vec<_>>(), [EventType::AppCreated]);
+            assert_eq!(log.iter().map(|event| event.data.event_type()).collect::<Vec<_>>(), [Some(EventType::AppCreated)]);
         });
     }
 }
