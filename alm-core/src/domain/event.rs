@@ -7,52 +7,9 @@ use serde_json::Value;
 
 use super::{
     Actor, App, AppId, AppName, Changelog, ChangesetId, Deployment, DeploymentId, DeploymentStatus, Description,
-    EnvironmentName, EventId, LogId, Position, Role, Subject, Tag, Timestamp, TraceParent, Unread, Username, Version,
-    VersionId,
+    EnvironmentName, EventId, LogId, Position, Role, SourceService, Subject, Tag, Timestamp, TraceParent, Unread,
+    Username, Version, VersionId,
 };
-
-/// The part of ALM that an event comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SourceService {
-    /// Applications.
-    AppService,
-    /// Versions.
-    VersionService,
-    /// Deployments.
-    DeploymentService,
-    /// The audit log.
-    AuditService,
-    /// Accounts, log-ins and permissions.
-    AuthService,
-}
-
-impl SourceService {
-    /// Every service.
-    pub const ALL: [Self; 5] =
-        [Self::AppService, Self::VersionService, Self::DeploymentService, Self::AuditService, Self::AuthService];
-
-    /// The name as it stands in events and audit entries.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AppService => "AppService",
-            Self::VersionService => "VersionService",
-            Self::DeploymentService => "DeploymentService",
-            Self::AuditService => "AuditService",
-            Self::AuthService => "AuthService",
-        }
-    }
-
-    /// The service of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.as_str() == name)
-    }
-}
-
-impl fmt::Display for SourceService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Declares the event types once: name, source, topic on the bus, data.
 macro_rules! events {

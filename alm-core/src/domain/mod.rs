@@ -8,6 +8,7 @@ mod event;
 mod ids;
 mod invalid;
 mod labels;
+mod service;
 mod status;
 mod subject;
 mod text;
@@ -23,11 +24,12 @@ pub use cloud_event::CloudEvent;
 pub use deployment::{Deployment, NewDeployment, RunningVersion};
 pub use event::{
     AccessDenied, AppData, DeploymentData, DeploymentUpdate, Event, EventData, EventType, LoginFailed, NewEvent,
-    SourceService, UserCreated, UserData, VersionData,
+    UserCreated, UserData, VersionData,
 };
 pub use ids::{AppId, AuditIndex, ChangesetId, DeploymentId, EventId, LogId, Position, Revision, VersionId};
 pub use invalid::{FieldError, Invalid, Rejected};
 pub use labels::Labels;
+pub use service::{Services, SourceService};
 pub use status::{DeploymentStatus, IllegalTransition, TRANSITIONS};
 pub use subject::{Actor, Subject};
 pub use text::{AppName, Changelog, Description, EnvironmentName, Tag, Username};

@@ -4,7 +4,7 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Either, select},
+    future::{BoxFuture, Either, join, select},
 };
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use crate::{
 
 use super::{
     backoff::Backoff,
+    feed::{Feed, PAGE},
     handler::{Effects, HandleError, Handled, Handler, HandlerContext},
     tail::Tail,
     turn::yield_now,
@@ -31,12 +32,12 @@ const POLL: Duration = Duration::from_secs(1);
 /// How often a handler may decide what can't be committed before the event goes to the dead letters.
 const MAX_REFUSALS: u32 = 16;
 
-/// One consumer of the log of the store it writes to.
+/// One consumer of one log: of the store that it writes to, or of another service.
 pub struct Consumer {
     alm: Alm,
     handler: Arc<dyn Handler>,
     name: ConsumerName,
-    log: Arc<Tail>,
+    log: Arc<dyn Feed>,
 }
 
 /// Why a step was not made.
@@ -57,24 +58,20 @@ struct Stand {
 }
 
 impl Stand {
-    fn at(position: Position) -> Self {
-        Self { handled: position, saved: position }
-    }
-
     fn is_saved(self) -> bool {
         self.handled == self.saved
     }
 }
 
 impl Consumer {
-    /// The consumer that `handler` is for.
+    /// The consumer that `handler` is for, of the log of the store.
     pub fn new(alm: Alm, handler: Arc<dyn Handler>) -> Self {
         let log = Arc::new(Tail::of(alm.inner.store.clone()));
         Self::reading(log, alm, handler)
     }
 
-    /// One that reads the log together with others.
-    pub(super) fn reading(log: Arc<Tail>, alm: Alm, handler: Arc<dyn Handler>) -> Self {
+    /// One that reads that log.
+    pub(super) fn reading(log: Arc<dyn Feed>, alm: Alm, handler: Arc<dyn Handler>) -> Self {
         let name = handler.name();
         Self { alm, handler, name, log }
     }
@@ -153,13 +150,16 @@ impl Consumer {
     }
 
     async fn handle_all(&self, stand: &mut Stand, timer: &dyn Timer) -> Result<(), StoreError> {
-        loop {
-            let events = self.log.read(stand.handled).await?;
-            if events.is_empty() {
-                return Ok(());
-            }
-            self.consume(&events, stand, timer).await?;
+        let mut events = self.log.read(stand.handled).await?;
+        while let Some(last) = events.last().map(|event| event.position) {
+            // Behind a full page there are more: they are read meanwhile.
+            let read_on = async { if events.len() < PAGE { Ok(Vec::new()) } else { self.log.read(last).await } };
+            let (consumed, next) = join(self.consume(&events, stand, timer), read_on).await;
+            consumed?;
+            let next = if stand.handled == last { next? } else { Vec::new() };
+            events = if next.is_empty() { self.log.read(stand.handled).await? } else { next };
         }
+        Ok(())
     }
 
     /// Moves the checkpoint to what was handled.
@@ -167,7 +167,7 @@ impl Consumer {
         if !stand.is_saved() {
             let changeset = self.changeset(Effects::default(), stand.saved, stand.handled);
             *stand = match self.alm.commit_changeset(changeset).await {
-                Ok(_) => Stand::at(stand.handled),
+                Ok(_) => self.stand_at(stand.handled),
                 Err(StoreError::Conflict(Contention::Checkpoint(_))) => self.begin().await?,
                 Err(error) => return Err(error),
             };
@@ -178,16 +178,22 @@ impl Consumer {
     /// Where it stands by its checkpoint.
     async fn begin(&self) -> Result<Stand, StoreError> {
         self.log.forget().await;
-        let stands = self.store().checkpoint(&self.name, self.store().log_id()).await?;
-        Ok(Stand::at(match stands {
+        let stands = self.store().checkpoint(&self.name, self.log.log_id()).await?;
+        Ok(self.stand_at(match stands {
             Some(position) => position,
             None => self.begin_anew().await?,
         }))
     }
 
+    /// It stands there by its checkpoint.
+    fn stand_at(&self, position: Position) -> Stand {
+        self.log.saved(position);
+        Stand { handled: position, saved: position }
+    }
+
     /// Where it begins that has never stood anywhere: before the oldest event that is kept.
     async fn begin_anew(&self) -> Result<Position, StoreError> {
-        let oldest = self.store().oldest().await?;
+        let oldest = self.log.oldest().await?;
         let position = oldest.previous();
         if position > Position::START {
             // So that from now on it is not new: what comes to be gone without it must not be passed over.
@@ -270,7 +276,7 @@ impl Consumer {
         match self.alm.commit_changeset(changeset).await {
             Ok(_) => {
                 tracing::trace!(name: "consumer_done", consumer = %self.name, "effects are committed");
-                *stand = Stand::at(to);
+                *stand = self.stand_at(to);
                 Ok(count)
             }
             Err(error) => Err(match error {
@@ -307,19 +313,19 @@ impl Consumer {
         };
         let changeset = self.changeset(Effects::default(), stand.saved, event.position).burying(letter);
         self.alm.commit_changeset(changeset).await?;
-        *stand = Stand::at(event.position);
+        *stand = self.stand_at(event.position);
         Ok(())
     }
 
     fn changeset(&self, effects: Effects, from: Position, to: Position) -> Changeset {
-        let checkpoint = Checkpoint { consumer: self.name.clone(), log: self.store().log_id(), from, to };
+        let checkpoint = Checkpoint { consumer: self.name.clone(), log: self.log.log_id(), from, to };
         effects.into_changeset(&self.alm, checkpoint)
     }
 
     /// Waits for events behind `position`; false when none are known to have come for a while.
     async fn wait(&self, position: Position, timer: &dyn Timer) -> bool {
         let changed = async {
-            if self.store().changed(position).await.is_err() {
+            if self.log.changed(position).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };

@@ -19,10 +19,11 @@
 mod audit;
 mod auto_deploy;
 mod backoff;
+mod bus;
 mod cascade;
 mod consumer;
+mod feed;
 mod handler;
-mod relay;
 mod retention;
 mod tail;
 mod turn;
@@ -40,10 +41,10 @@ use crate::{
 
 pub use audit::AuditConsumer;
 pub use auto_deploy::AutoDeploy;
+pub use bus::Relay;
 pub use cascade::Cascade;
 pub use consumer::Consumer;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
-pub use relay::Relay;
 pub use retention::{Housekeeping, Removed, Retention};
 use tail::Tail;
 #[cfg(feature = "testing")]

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::{
-    domain::{Event, Position},
+    domain::{Event, LogId, Position},
     ports::{Store, StoreError},
 };
 
-/// How many events are read at once.
-const BATCH: usize = 256;
+use super::feed::{Feed, PAGE};
 
 /// Reads a log, and keeps the page that stands last in it: consumers that have come as far want the same one.
 pub(super) struct Tail {
@@ -40,9 +40,15 @@ impl Tail {
     pub(super) fn of(store: Arc<dyn Store>) -> Self {
         Self { store, last: Mutex::default() }
     }
+}
 
-    /// Events behind `after`, in order and without a gap; none when there are none yet.
-    pub(super) async fn read(&self, after: Position) -> Result<Vec<Arc<Event>>, StoreError> {
+#[async_trait]
+impl Feed for Tail {
+    fn log_id(&self) -> LogId {
+        self.store.log_id()
+    }
+
+    async fn read(&self, after: Position) -> Result<Vec<Arc<Event>>, StoreError> {
         let mut last = self.last.lock().await;
         if let Some(events) = last.behind(after) {
             return Ok(events.to_vec());
@@ -50,18 +56,27 @@ impl Tail {
         if after < last.after {
             // Whoever is far behind reads alone.
             drop(last);
-            return self.store.read(after, BATCH).await;
+            return self.store.read(after, PAGE).await;
         }
         // The lock is held meanwhile: the others who come want what is read now.
-        let events = self.store.read(after, BATCH).await?;
+        let events = self.store.read(after, PAGE).await?;
         if !events.is_empty() {
             *last = Page { after, events: events.clone() };
         }
         Ok(events)
     }
 
-    /// Forgets what was read: the log may have lost its end to a failover, and have others in its place.
-    pub(super) async fn forget(&self) {
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        self.store.oldest().await
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        self.store.changed(after).await
+    }
+
+    async fn forget(&self) {
         *self.last.lock().await = Page::default();
     }
+
+    fn saved(&self, _: Position) {}
 }

@@ -10,7 +10,7 @@ use crate::{
     ports::{BackendError, BusError, EventBus},
 };
 
-use super::handler::{HandleError, Handled, Handler, HandlerContext};
+use crate::runtime::handler::{HandleError, Handled, Handler, HandlerContext};
 
 /// Publishes every event of the log, in its order, and moves on only when the bus has stored it. After a crash some events
 /// are published again, under the same ids, and so are those that several processes publish from one store. Plugged in by [`AlmBuilder::bus`](crate::AlmBuilder::bus).

@@ -1,0 +1,2 @@
+mod relay;
+pub use relay::Relay;
