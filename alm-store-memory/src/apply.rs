@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use alm_core::{
-    changeset::{Changeset, Checkpoint, DeadLetter, Guard, IdempotencyRecord, Receipt, Write},
+    changeset::{Changeset, Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyRecord, Receipt, Write},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, Event, LogId, NewAuditEntry,
-        Position, Revision, Subject, Timestamp, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, Event, Known, LogId,
+        NewAuditEntry, ParentId, Position, Revision, Subject, Timestamp, UserRecord, Username, Version, VersionId,
     },
     ports::{Contention, StoreError, Unique},
 };
@@ -46,6 +46,7 @@ impl State {
         let holds = match guard {
             Guard::AppExists(id) => self.apps.contains_key(&id),
             Guard::VersionExists(id) => self.versions.contains_key(&id),
+            Guard::ParentKnown(parent) => matches!(self.parents.get(&parent), Some(Known::Live { .. })),
             _ => return Err(StoreError::Unsupported("this guard")),
         };
         if holds { Ok(()) } else { Err(StoreError::GuardFailed(guard)) }
@@ -88,6 +89,15 @@ impl State {
             Write::RememberOutcome(record) => self.remember(record, at),
             Write::BuryEvent(letter) => {
                 self.bury(letter);
+                Ok(())
+            }
+            Write::SettleLetter { consumer, log, position } => self.settle(consumer, log, position),
+            Write::ParentLearned { parent, app_id } => {
+                self.learn(parent, app_id);
+                Ok(())
+            }
+            Write::ParentGone { parent } => {
+                self.parents.insert_mut(parent, Known::Gone);
                 Ok(())
             }
             _ => Err(StoreError::Unsupported("this write")),
@@ -245,6 +255,20 @@ impl State {
     fn bury(&mut self, letter: DeadLetter) {
         let key = (letter.consumer.clone(), letter.log, letter.position);
         self.dead_letters.insert_mut(key, Arc::new(letter));
+    }
+
+    fn settle(&mut self, consumer: ConsumerName, log: LogId, position: Position) -> Result<(), StoreError> {
+        let key = (consumer, log, position);
+        if self.dead_letters.remove_mut(&key) {
+            return Ok(());
+        }
+        Err(StoreError::Conflict(Contention::DeadLetter { consumer: key.0, log, position }))
+    }
+
+    fn learn(&mut self, parent: ParentId, app_id: AppId) {
+        if self.parents.get(&parent) != Some(&Known::Gone) {
+            self.parents.insert_mut(parent, Known::Live { app_id });
+        }
     }
 }
 

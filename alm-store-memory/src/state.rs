@@ -5,8 +5,8 @@ use std::sync::Arc;
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AppName, AuditEntry, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, Tag, Timestamp, UserRecord, Username, Version, VersionId,
+        App, AppId, AppName, AuditEntry, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known, LogId,
+        ParentId, Position, Tag, Timestamp, UserRecord, Username, Version, VersionId,
     },
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync, VectorSync};
@@ -42,4 +42,6 @@ pub(crate) struct State {
     pub(crate) remembered_ever: u64,
     pub(crate) checkpoints: Ordered<(ConsumerName, LogId), Position>,
     pub(crate) dead_letters: Ordered<(ConsumerName, LogId, Position), Arc<DeadLetter>>,
+    /// Parents that live elsewhere.
+    pub(crate) parents: Ordered<ParentId, Known>,
 }

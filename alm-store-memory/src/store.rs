@@ -1,6 +1,7 @@
 //! The store: the current state, one writer at a time, and a bell for those who wait for events.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,12 +12,12 @@ use std::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Ids, Reader, Sequence, StoreError,
-        SystemIds, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Ids, Lease, Reader, Roles, Sequence,
+        StoreError, SystemIds, Trimmed, VersionFilter,
     },
 };
 use arc_swap::ArcSwap;
@@ -33,6 +34,7 @@ pub struct MemoryStore {
     writer: Mutex<()>,
     head: watch::Sender<Position>,
     next_ids: [AtomicI64; 3],
+    taken: Arc<Mutex<BTreeSet<ConsumerName>>>,
 }
 
 impl MemoryStore {
@@ -49,6 +51,7 @@ impl MemoryStore {
             writer: Mutex::default(),
             head: watch::Sender::new(Position::START),
             next_ids: [const { AtomicI64::new(1) }; 3],
+            taken: Arc::default(),
         }
     }
 
@@ -136,6 +139,35 @@ impl EventLog for MemoryStore {
 }
 
 #[async_trait]
+impl Roles for MemoryStore {
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        if !self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(role.clone()) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Held { role: role.clone(), taken: self.taken.clone() })))
+    }
+}
+
+/// A role that is among those that are taken, until this is dropped.
+struct Held {
+    role: ConsumerName,
+    taken: Arc<Mutex<BTreeSet<ConsumerName>>>,
+}
+
+#[async_trait]
+impl Lease for Held {
+    async fn is_held(&mut self) -> bool {
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.role);
+    }
+}
+
+#[async_trait]
 impl Reader for MemoryStore {
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         Ok(self.state.load().apps.get(&id).map(|app| app.as_ref().clone()))
@@ -216,6 +248,10 @@ impl Reader for MemoryStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(self.state.load().list_dead_letters(consumer, after, limit))
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        Ok(self.state.load().parents.get(&parent).copied())
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

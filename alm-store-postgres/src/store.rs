@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use alm_core::{
-    changeset::{Changeset, Receipt},
+    changeset::{Changeset, ConsumerName, Receipt},
     domain::{AppId, DeploymentId, Event, LogId, Position, Timestamp, VersionId},
-    ports::{BackendError, Committer, EventLog, IdBlock, Outcome, Sequence, StoreError, Trimmed},
+    ports::{BackendError, Committer, EventLog, IdBlock, Lease, Outcome, Roles, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -159,6 +159,13 @@ impl Committer for PostgresStore {
         with_connection!(&self.pool, "forget answers", connection => {
             retention::forget_answers(&mut connection, now, limit)
         })
+    }
+}
+
+#[async_trait]
+impl Roles for PostgresStore {
+    async fn lead(&self, _role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        Err(StoreError::Unsupported("roles"))
     }
 }
 

@@ -13,12 +13,12 @@ use std::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Outcome, Reader, Sequence, StoreError,
-        Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Outcome, Reader, Roles,
+        Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -206,6 +206,13 @@ impl EventLog for SqliteStore {
 }
 
 #[async_trait]
+impl Roles for SqliteStore {
+    async fn lead(&self, _role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        Err(StoreError::Unsupported("roles"))
+    }
+}
+
+#[async_trait]
 impl Reader for SqliteStore {
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         read::apps::by_id(&self.shared.readers, id).await
@@ -286,6 +293,11 @@ impl Reader for SqliteStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         read::consumers::dead_letters(&self.shared.readers, consumer, after, limit).await
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        let _ = parent;
+        Err(StoreError::Unsupported("parents that live elsewhere"))
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use alm_core::{
-    changeset::{Checkpoint, DeadLetter, Guard, IdempotencyRecord, Receipt, Stamp, Write},
+    changeset::{Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyRecord, Receipt, Stamp, Write},
     domain::{
-        App, AuditEntry, AuditIndex, ChangesetId, Deployment, Event, NewAuditEntry, NewEvent, Position, Revision,
-        Subject, Timestamp, UserRecord, Username, Version,
+        App, AuditEntry, AuditIndex, ChangesetId, Deployment, Event, Known, LogId, NewAuditEntry, NewEvent, Position,
+        Revision, Subject, Timestamp, UserRecord, Username, Version,
     },
     ports::{Contention, StoreError, Unique},
 };
@@ -55,6 +55,7 @@ impl State {
         let holds = match guard {
             Guard::AppExists(id) => self.apps.contains_key(&id),
             Guard::VersionExists(id) => self.versions.contains_key(&id),
+            Guard::ParentKnown(parent) => matches!(self.known(parent), Some(Known::Live { .. })),
             _ => return Err(StoreError::Unsupported("this guard")),
         };
         if holds { Ok(()) } else { Err(StoreError::GuardFailed(guard)) }
@@ -109,6 +110,17 @@ impl State {
             Write::RememberOutcome(record) => self.remember(record, at),
             Write::BuryEvent(letter) => {
                 self.bury(letter);
+                Ok(())
+            }
+            Write::SettleLetter { consumer, log, position } => self.settle(consumer, log, position),
+            // What is gone stays gone, whatever is heard later.
+            Write::ParentLearned { parent, .. } if self.known(parent) == Some(Known::Gone) => Ok(()),
+            Write::ParentLearned { parent, app_id } => {
+                self.know(parent, Some(app_id));
+                Ok(())
+            }
+            Write::ParentGone { parent } => {
+                self.know(parent, None);
                 Ok(())
             }
             // A later version of ALM may know writes that this store does not.
@@ -170,6 +182,15 @@ impl State {
         let place = |letter: &DeadLetter| (letter.consumer.clone(), letter.log, letter.position);
         self.dead_letters.retain(|old| place(old) != place(&letter));
         self.dead_letters.push(letter);
+    }
+
+    fn settle(&mut self, consumer: ConsumerName, log: LogId, position: Position) -> Result<(), StoreError> {
+        let is_it = |letter: &DeadLetter| (&letter.consumer, letter.log, letter.position) == (&consumer, log, position);
+        match self.dead_letters.iter().position(is_it) {
+            Some(place) => drop(self.dead_letters.remove(place)),
+            None => return Err(StoreError::Conflict(Contention::DeadLetter { consumer, log, position })),
+        }
+        Ok(())
     }
 
     fn move_on(&mut self, checkpoint: Checkpoint) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! The file that holds the state: read whole, replaced whole, changed by one at a time. Everything here blocks.
 
 use std::{
-    fs::{self, File, rename},
+    fs::{self, File, TryLockError, rename},
     io::{self, Write as _},
     path::{Path, PathBuf, absolute},
     sync::{Arc, Mutex, PoisonError},
@@ -69,6 +69,19 @@ impl StateFile {
         let path = self.beside(".lock");
         let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
         lock.map_err(|error| fault("lock", &path, Outcome::NotApplied, &error))
+    }
+
+    /// The file beside this one that stands for a role, with the lock on it, or `None` when someone has that. The file stays when it
+    /// is closed: whoever took it away would let two have locks on two files of one name.
+    pub(crate) fn take(&self, role: &str) -> Result<Option<File>, StoreError> {
+        let path = self.beside(&format!(".{role}.role"));
+        let failed = |error| fault("take a role", &path, Outcome::NotApplied, &error);
+        let file = File::create(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     /// Replaces the file. Only whoever has the lock may call it.

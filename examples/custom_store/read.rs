@@ -8,8 +8,8 @@ use std::{
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, Username, Version, VersionId,
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, StoreError, VersionFilter},
 };
@@ -106,6 +106,15 @@ impl State {
         letters.sort_by_key(key);
         letters.truncate(limit);
         letters
+    }
+
+    /// What is known of a parent that lives elsewhere.
+    pub(crate) fn known(&self, parent: ParentId) -> Option<Known> {
+        let app_id = match parent {
+            ParentId::App(id) => self.known_apps.get(&id),
+            ParentId::Version(id) => self.known_versions.get(&id),
+        };
+        app_id.map(|app_id| app_id.map_or(Known::Gone, |app_id| Known::Live { app_id }))
     }
 
     /// Whoever asks for what was trimmed must be told, or takes it that nothing was there.

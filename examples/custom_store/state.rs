@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, Receipt},
     domain::{
-        App, AppId, AuditEntry, ChangesetId, CloudEvent, Deployment, DeploymentId, Event, LogId, Position, Rejected,
-        Timestamp, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, ChangesetId, CloudEvent, Deployment, DeploymentId, Event, LogId, ParentId, Position,
+        Rejected, Timestamp, UserRecord, Username, Version, VersionId,
     },
     ports::{IdBlock, Sequence, Trimmed},
 };
@@ -29,6 +29,12 @@ pub(crate) struct State {
     pub(crate) remembered: Vec<IdempotencyRecord>,
     pub(crate) checkpoints: Vec<Stand>,
     pub(crate) dead_letters: Vec<DeadLetter>,
+    /// Apps that live elsewhere, each as its own app while it is live.
+    #[serde(default)]
+    pub(crate) known_apps: BTreeMap<AppId, Option<AppId>>,
+    /// Versions that live elsewhere, each with its app while it is live.
+    #[serde(default)]
+    pub(crate) known_versions: BTreeMap<VersionId, Option<AppId>>,
 }
 
 impl State {
@@ -48,6 +54,8 @@ impl State {
             remembered: Vec::new(),
             checkpoints: Vec::new(),
             dead_letters: Vec::new(),
+            known_apps: BTreeMap::new(),
+            known_versions: BTreeMap::new(),
         }
     }
 
@@ -72,6 +80,14 @@ impl State {
             !goes
         });
         forgotten
+    }
+
+    /// Keeps that a parent that lives elsewhere is live and of that app, or gone.
+    pub(crate) fn know(&mut self, parent: ParentId, app_id: Option<AppId>) {
+        match parent {
+            ParentId::App(id) => self.known_apps.insert(id, app_id),
+            ParentId::Version(id) => self.known_versions.insert(id, app_id),
+        };
     }
 
     /// Gives `count` ids away.

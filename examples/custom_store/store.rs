@@ -1,16 +1,16 @@
 //! The store: alm-core's ports on a [`StateFile`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, BackendError, Committer, DeploymentFilter, EventLog, IdBlock, Outcome, Reader,
-        Sequence, StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, BackendError, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Outcome, Reader,
+        Roles, Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -120,6 +120,28 @@ impl EventLog for JsonFileStore {
 }
 
 #[async_trait]
+impl Roles for JsonFileStore {
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        let (file, role) = (self.file.clone(), role.clone());
+        let taken = blocking(move || file.take(role.as_str())).await?;
+        Ok(taken.map(|file| Box::new(Held { _file: file }) as Box<dyn Lease>))
+    }
+}
+
+/// A role: the lock on a file, which goes when it is closed, also by the end of the process.
+struct Held {
+    _file: File,
+}
+
+#[async_trait]
+impl Lease for Held {
+    async fn is_held(&mut self) -> bool {
+        // No one can take a lock away.
+        true
+    }
+}
+
+#[async_trait]
 impl Reader for JsonFileStore {
     async fn app(&self, id: AppId) -> Result<Option<App>, StoreError> {
         Ok(self.state().await?.apps.get(&id).cloned())
@@ -200,6 +222,10 @@ impl Reader for JsonFileStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(self.state().await?.list_dead_letters(consumer, after, limit))
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        Ok(self.state().await?.known(parent))
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -12,7 +12,9 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Actor, ChangesetId, EventId, NewAuditEntry, NewEvent, Timestamp, TraceParent};
+use crate::domain::{
+    Actor, AppId, ChangesetId, EventId, LogId, NewAuditEntry, NewEvent, ParentId, Position, Timestamp, TraceParent,
+};
 
 pub use change::Change;
 pub use checkpoint::{Checkpoint, ConsumerName};
@@ -64,6 +66,19 @@ impl Changeset {
         Self { checkpoint: Some(checkpoint), ..Self::empty(stamp) }
     }
 
+    /// A parent that lives elsewhere is live, as was heard other than by its events: by asking the service that holds it, say.
+    /// `app_id` is the app that it is, or is of.
+    pub fn learning(stamp: Stamp, parent: ParentId, app_id: AppId) -> Self {
+        Self::empty(stamp).knowing(parent, app_id)
+    }
+
+    /// What a consumer has done with an event that it had [given up on](Self::burying): the letter goes, and no checkpoint moves.
+    /// The effects are added as to [`progress`](Self::progress). Of several that settle one letter one is committed.
+    pub fn settling(stamp: Stamp, consumer: ConsumerName, log: LogId, position: Position) -> Self {
+        let writes = vec![Write::SettleLetter { consumer, log, position }];
+        Self { writes, ..Self::empty(stamp) }
+    }
+
     fn empty(stamp: Stamp) -> Self {
         Self { stamp, writes: Vec::new(), guards: Vec::new(), events: Vec::new(), checkpoint: None }
     }
@@ -97,6 +112,19 @@ impl Changeset {
     /// Adds an event that a consumer could not handle.
     pub fn burying(mut self, letter: DeadLetter) -> Self {
         self.writes.push(Write::BuryEvent(letter));
+        self
+    }
+
+    /// Adds that a parent that lives elsewhere is live; `app_id` is the app that it is, or is of. It stays gone once it is
+    /// [gone](Self::parting).
+    pub fn knowing(mut self, parent: ParentId, app_id: AppId) -> Self {
+        self.writes.push(Write::ParentLearned { parent, app_id });
+        self
+    }
+
+    /// Adds that a parent that lives elsewhere is gone for ever.
+    pub fn parting(mut self, parent: ParentId) -> Self {
+        self.writes.push(Write::ParentGone { parent });
         self
     }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use crate::domain::{
-    App, AppId, Deployment, DeploymentId, NewAuditEntry, PasswordHash, Revision, UserRecord, Username, Version,
-    VersionId,
+    App, AppId, Deployment, DeploymentId, LogId, NewAuditEntry, ParentId, PasswordHash, Position, Revision, UserRecord,
+    Username, Version, VersionId,
 };
 
-use super::{DeadLetter, IdempotencyRecord};
+use super::{ConsumerName, DeadLetter, IdempotencyRecord};
 
 /// One write to the state. An insert never replaces, an update or delete with an `expected` revision fails unless the store
 /// has just that revision.
@@ -84,6 +84,28 @@ pub enum Write {
     /// An event that a consumer could not handle. It replaces the letter that the same consumer has for the same position of the
     /// same log.
     BuryEvent(DeadLetter),
+    /// An event that a consumer could not handle is handled now: its letter goes. When there is none, someone else was faster, or
+    /// there never was one: [`Contention::DeadLetter`](crate::ports::Contention::DeadLetter).
+    SettleLetter {
+        /// Who gave up.
+        consumer: ConsumerName,
+        /// The log that the event stands in.
+        log: LogId,
+        /// Its place there.
+        position: Position,
+    },
+    /// A parent that lives elsewhere is live. Of one that is known to be gone this changes nothing: news may come late.
+    ParentLearned {
+        /// Which.
+        parent: ParentId,
+        /// The app that it is, or is of.
+        app_id: AppId,
+    },
+    /// A parent that lives elsewhere is gone for ever, whether it was known or not.
+    ParentGone {
+        /// Which.
+        parent: ParentId,
+    },
 }
 
 /// What was read and must still hold when the changeset is committed.
@@ -94,6 +116,8 @@ pub enum Guard {
     AppExists(AppId),
     /// The version exists.
     VersionExists(VersionId),
+    /// The parent, which lives elsewhere, is known and live.
+    ParentKnown(ParentId),
 }
 
 impl fmt::Display for Guard {
@@ -101,6 +125,7 @@ impl fmt::Display for Guard {
         match self {
             Self::AppExists(id) => write!(f, "app {id} exists"),
             Self::VersionExists(id) => write!(f, "version {id} exists"),
+            Self::ParentKnown(parent) => write!(f, "{parent} is known to exist"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod event;
 mod ids;
 mod invalid;
 mod labels;
+mod parent;
 mod service;
 mod status;
 mod subject;
@@ -29,6 +30,7 @@ pub use event::{
 pub use ids::{AppId, AuditIndex, ChangesetId, DeploymentId, EventId, LogId, Position, Revision, VersionId};
 pub use invalid::{FieldError, Invalid, Rejected};
 pub use labels::Labels;
+pub use parent::{Known, ParentId};
 pub use service::{Services, SourceService};
 pub use status::{DeploymentStatus, IllegalTransition, TRANSITIONS};
 pub use subject::{Actor, Subject};

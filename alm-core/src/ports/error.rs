@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     changeset::{ConsumerName, Guard},
-    domain::{AppId, AppName, Position, Subject, Tag, Username},
+    domain::{AppId, AppName, LogId, Position, Subject, Tag, Username},
 };
 
 /// Whether a call that failed had an effect.
@@ -130,6 +130,16 @@ pub enum Contention {
     /// The consumer stands elsewhere than expected.
     #[error("the consumer {0} has moved on meanwhile")]
     Checkpoint(ConsumerName),
+    /// There is no such letter: someone has settled it, or there never was one.
+    #[error("the consumer {consumer} has no letter about the event at {position} of {log}")]
+    DeadLetter {
+        /// Who gave up on the event.
+        consumer: ConsumerName,
+        /// The log that it stands in.
+        log: LogId,
+        /// Its place there.
+        position: Position,
+    },
 }
 
 /// What kind of fault it is.

@@ -9,6 +9,7 @@ mod clock;
 mod directory;
 mod error;
 mod filter;
+mod roles;
 mod store;
 
 pub use auth::{
@@ -21,4 +22,5 @@ pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};
 pub use directory::{Directory, DirectoryError, Existence, StoreDirectory};
 pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError, Unique};
 pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
+pub use roles::{Lease, Roles};
 pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store, Trimmed};

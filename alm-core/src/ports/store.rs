@@ -7,17 +7,17 @@ use async_trait::async_trait;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
 };
 
-use super::{AppFilter, AuditFilter, DeploymentFilter, StoreError, VersionFilter};
+use super::{AppFilter, AuditFilter, DeploymentFilter, Roles, StoreError, VersionFilter};
 
-/// Everything that ALM keeps. Implement [`Reader`], [`Committer`] and [`EventLog`]; this follows.
-pub trait Store: Reader + Committer + EventLog {}
+/// Everything that ALM keeps. Implement [`Reader`], [`Committer`], [`EventLog`] and [`Roles`]; this follows.
+pub trait Store: Reader + Committer + EventLog + Roles {}
 
-impl<S: Reader + Committer + EventLog + ?Sized> Store for S {}
+impl<S: Reader + Committer + EventLog + Roles + ?Sized> Store for S {}
 
 /// Reads of the state.
 ///
@@ -129,6 +129,10 @@ pub trait Reader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError>;
 
+    /// What is known of a parent that lives elsewhere: what was learned of it, or that it is gone; `None` of one that was never heard
+    /// of.
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError>;
+
     /// Whether a changeset was committed: its receipt if so. It answers for changesets that have at least one event, as long
     /// as all of them stand in the log: with the first that is [trimmed](Committer::trim) the receipt may be forgotten.
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError>;
@@ -197,7 +201,8 @@ pub trait Committer: Send + Sync {
     /// # Errors
     /// - [`AlreadyExists`](StoreError::AlreadyExists): an id, a name, a tag or a live idempotency key is taken.
     /// - [`NotFound`](StoreError::NotFound): what is updated or deleted is not there.
-    /// - [`Conflict`](StoreError::Conflict): a revision or the checkpoint is not the expected one.
+    /// - [`Conflict`](StoreError::Conflict): a revision or the checkpoint is not the expected one, or the letter that is to be settled is
+    ///   not there.
     /// - [`GuardFailed`](StoreError::GuardFailed): a guard does not hold.
     /// - [`Unsupported`](StoreError::Unsupported): a write or guard that this store does not know.
     /// - [`Backend`](StoreError::Backend): a fault; its outcome may be unknown.

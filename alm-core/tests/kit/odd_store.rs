@@ -8,12 +8,12 @@ use std::sync::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, BackendError, BackendErrorKind, Committer, DeploymentFilter, EventLog, IdBlock,
-        Outcome, Reader, Sequence, StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, BackendError, BackendErrorKind, Committer, DeploymentFilter, EventLog, IdBlock, Lease,
+        Outcome, Reader, Roles, Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use alm_store_memory::MemoryStore;
@@ -107,6 +107,14 @@ impl Committer for OddStore {
 
     async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.store.forget_answers(now, limit).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Roles for OddStore {
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        self.store.lead(role).await
     }
 }
 
@@ -233,6 +241,10 @@ impl Reader for OddStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.store.dead_letters(consumer, after, limit).await
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        self.store.known(parent).await
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

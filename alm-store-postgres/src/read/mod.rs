@@ -14,8 +14,8 @@ mod versions;
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, LogId, Position,
-        RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Known, LogId,
+        ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, Reader, StoreError, VersionFilter},
 };
@@ -129,6 +129,10 @@ impl Reader for PostgresStore {
         with_connection!(&self.pool, "list dead letters", connection => {
             consumers::dead_letters(&mut connection, consumer, after, limit)
         })
+    }
+
+    async fn known(&self, _parent: ParentId) -> Result<Option<Known>, StoreError> {
+        Err(StoreError::Unsupported("parents that live elsewhere"))
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -57,6 +57,8 @@ operations! {
     Checkpoint = "checkpoint";
     /// [`Reader::dead_letters`](crate::ports::Reader::dead_letters).
     DeadLetters = "dead_letters";
+    /// [`Reader::known`](crate::ports::Reader::known).
+    Known = "known";
     /// [`Reader::receipt`](crate::ports::Reader::receipt).
     Receipt = "receipt";
     /// [`Committer::commit`](crate::ports::Committer::commit).
@@ -67,6 +69,8 @@ operations! {
     Trim = "trim";
     /// [`Committer::forget_answers`](crate::ports::Committer::forget_answers).
     ForgetAnswers = "forget_answers";
+    /// [`Roles::lead`](crate::ports::Roles::lead).
+    Lead = "lead";
     /// [`EventLog::read`](crate::ports::EventLog::read).
     Read = "read";
     /// [`EventLog::oldest`](crate::ports::EventLog::oldest).

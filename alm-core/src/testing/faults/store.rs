@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Reader, Sequence, Store, StoreError,
-        Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Reader, Roles, Sequence, Store,
+        StoreError, Trimmed, VersionFilter,
     },
 };
 
@@ -105,6 +105,14 @@ impl<S: Store + ?Sized> Committer for Faulty<S> {
 
     async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.call(Operation::ForgetAnswers, self.store.forget_answers(now, limit)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store + ?Sized> Roles for Faulty<S> {
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        self.call(Operation::Lead, self.store.lead(role)).await
     }
 }
 
@@ -214,6 +222,10 @@ impl<S: Store + ?Sized> Reader for Faulty<S> {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.call(Operation::DeadLetters, self.store.dead_letters(consumer, after, limit)).await
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        self.call(Operation::Known, self.store.known(parent)).await
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

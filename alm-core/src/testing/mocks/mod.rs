@@ -49,4 +49,4 @@ pub use bus::{MockEventBus, MockSubscription};
 pub use clock::{MockClock, MockIds, MockTimer};
 pub use directory::MockDirectory;
 pub use handler::MockHandler;
-pub use store::MockStore;
+pub use store::{MockLease, MockStore};

@@ -8,12 +8,12 @@ use mockall::mock;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, LogId,
-        Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
+        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Reader, Sequence, StoreError, Trimmed,
-        VersionFilter,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Reader, Roles, Sequence,
+        StoreError, Trimmed, VersionFilter,
     },
 };
 
@@ -59,6 +59,7 @@ trait Reads {
         after: Option<(LogId, Position)>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError>;
+    fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError>;
     fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError>;
 }
 
@@ -82,6 +83,7 @@ mock! {
         fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError>;
         fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError>;
         fn dead_letters(&self, consumer: &ConsumerName, after: Option<(LogId, Position)>, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+        fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError>;
         fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError>;
     }
 
@@ -100,6 +102,22 @@ mock! {
         async fn oldest(&self) -> Result<Position, StoreError>;
         async fn head(&self) -> Result<Position, StoreError>;
         async fn changed(&self, after: Position) -> Result<(), StoreError>;
+    }
+
+    #[async_trait]
+    impl Roles for Store {
+        async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError>;
+    }
+}
+
+mock! {
+    /// A [`Lease`] of a role.
+    #[derive(Debug)]
+    pub Lease {}
+
+    #[async_trait]
+    impl Lease for Lease {
+        async fn is_held(&mut self) -> bool;
     }
 }
 
@@ -184,6 +202,10 @@ impl Reader for MockStore {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         Reads::dead_letters(self, consumer, after, limit)
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        Reads::known(self, parent)
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -6,7 +6,7 @@ use crate::{
     changeset::{
         Change, Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyKey, IdempotencyRecord, IdempotencyScope, Stamp,
     },
-    domain::{CloudEvent, DeploymentStatus, Revision},
+    domain::{CloudEvent, DeploymentStatus, ParentId, Revision},
     policy::{Action, Principal, SCOPE_AUDITOR, SCOPE_SERVICE},
 };
 
@@ -19,6 +19,7 @@ arbitrary! {
     Stamp => stamp();
     Change => change();
     Guard => guard();
+    ParentId => parent_id();
     ConsumerName => consumer_name();
     Checkpoint => checkpoint();
     DeadLetter => dead_letter();
@@ -68,7 +69,16 @@ pub fn change() -> impl Strategy<Value = Change> {
 
 /// What must hold.
 pub fn guard() -> impl Strategy<Value = Guard> {
-    prop_oneof![app_id().prop_map(Guard::AppExists), version_id().prop_map(Guard::VersionExists)]
+    prop_oneof![
+        app_id().prop_map(Guard::AppExists),
+        version_id().prop_map(Guard::VersionExists),
+        parent_id().prop_map(Guard::ParentKnown),
+    ]
+}
+
+/// What something hangs on.
+pub fn parent_id() -> impl Strategy<Value = ParentId> {
+    prop_oneof![app_id().prop_map(ParentId::App), version_id().prop_map(ParentId::Version)]
 }
 
 /// The name of a consumer.

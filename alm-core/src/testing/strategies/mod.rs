@@ -54,7 +54,7 @@ mod world;
 
 pub use changesets::{
     action, change, checkpoint, consumer_name, dead_letter, guard, idempotency_key, idempotency_record,
-    idempotency_scope, principal, stamp,
+    idempotency_scope, parent_id, principal, stamp,
 };
 pub use events::{
     access_denied, app_data, audit_entry, cloud_event, deployment_data, deployment_update, event, event_data,

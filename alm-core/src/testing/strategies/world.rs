@@ -71,6 +71,8 @@ impl World {
             guards.extend(guard.filter(|_| !more.is_empty()).filter(|guard| match guard {
                 Guard::AppExists(id) => apps.contains(id),
                 Guard::VersionExists(id) => versions.contains(id),
+                // Nothing here lives elsewhere.
+                Guard::ParentKnown(_) => false,
             }));
             changes.extend(more);
         }

@@ -9,7 +9,7 @@ use std::{
 
 use alm_core::{
     changeset::Change,
-    domain::{ChangesetId, Position},
+    domain::{ChangesetId, ParentId, Position},
     ports::{
         AppFilter, AuditFilter, BackendErrorKind, Committer, DeploymentFilter, EventBus, EventLog, Ids, Outcome,
         Reader, Sequence, Store, SystemIds, VersionFilter,
@@ -159,11 +159,13 @@ async fn call_each(store: &impl Store) -> Vec<bool> {
         store.remembered(&scope("k")).await.is_ok(),
         store.checkpoint(&consumer("reader"), log).await.is_ok(),
         store.dead_letters(&consumer("reader"), None, 1).await.is_ok(),
+        store.known(ParentId::App(app_id(1))).await.is_ok(),
         store.receipt(ChangesetId::new(SystemIds.uuid_v7())).await.is_ok(),
         create(store).await.is_ok(),
         store.allocate(Sequence::Apps, 1).await.is_ok(),
         store.trim(Position::FIRST, at(0), 1).await.is_ok(),
         store.forget_answers(at(0), 1).await.is_ok(),
+        store.lead(&consumer("relay")).await.is_ok(),
         store.read(Position::START, 1).await.is_ok(),
         store.oldest().await.is_ok(),
         store.head().await.is_ok(),

@@ -7,7 +7,7 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Guard, Receipt, Write},
-    domain::{AuditIndex, Event, LogId, Position, Timestamp},
+    domain::{AuditIndex, Event, Known, LogId, Position, Timestamp},
     ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
@@ -207,6 +207,7 @@ pub(super) fn check(guards: &[Guard], state: &State) -> Result<(), StoreError> {
     let holds = |guard: &Guard| match guard {
         Guard::AppExists(id) => state.apps.contains_key(id),
         Guard::VersionExists(id) => state.versions.contains_key(id),
+        Guard::ParentKnown(parent) => matches!(state.known(*parent), Some(Known::Live { .. })),
         _ => false,
     };
     guards.iter().find(|guard| !holds(guard)).map_or(Ok(()), |guard| Err(StoreError::GuardFailed(*guard)))

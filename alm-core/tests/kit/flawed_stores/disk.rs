@@ -6,6 +6,7 @@ use std::{
 };
 
 use alm_core::{
+    changeset::ConsumerName,
     domain::LogId,
     ports::{Ids, SystemIds},
 };
@@ -16,6 +17,8 @@ use super::toy::State;
 pub(super) struct Disk {
     kept: Mutex<Kept>,
     pub(super) committed: watch::Sender<()>,
+    /// Roles that someone has.
+    pub(super) taken: Mutex<BTreeSet<ConsumerName>>,
 }
 
 pub(super) struct Kept {
@@ -32,7 +35,7 @@ impl Disk {
     pub(super) fn new() -> Self {
         let state = Arc::new(State::empty(new_log_id()));
         let kept = Kept { before: state.clone(), state, hidden: BTreeSet::new(), reserved: None };
-        Self { kept: Mutex::new(kept), committed: watch::Sender::new(()) }
+        Self { kept: Mutex::new(kept), committed: watch::Sender::new(()), taken: Mutex::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Kept> {

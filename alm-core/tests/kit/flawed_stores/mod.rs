@@ -10,6 +10,7 @@ mod parts;
 mod races;
 mod reads;
 mod retention;
+mod roles;
 mod table;
 mod toy;
 

@@ -6,7 +6,8 @@ use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
         App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, DeploymentStatus, EnvironmentName,
-        Event, LogId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version,
+        VersionId,
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, EventLog, Reader, StoreError, VersionFilter},
 };
@@ -232,6 +233,10 @@ impl Reader for Flawed {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(self.state().list_dead_letters(consumer, after, limit))
+    }
+
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        Ok(self.state().known(parent))
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
