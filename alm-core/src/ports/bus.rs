@@ -32,8 +32,9 @@ use super::{BackendError, EventLog, Outcome};
 ///   `each_delivery_is_acknowledged_by_itself`, `what_a_subscription_leaves_goes_to_the_next_of_its_name`.
 /// - All connections, in whichever processes, are to one bus; one that is interrupted loses nothing: once it is there again,
 ///   everything above holds. Checked by `what_one_connection_publishes_another_gets`, `an_interruption_loses_nothing`.
-/// - What can't be read is delivered, too, and can be acknowledged. Checked by
-///   `what_can_not_be_read_is_told_and_can_be_acknowledged`.
+/// - What can't be read is delivered, too, and can be acknowledged; it has the same [`Place`] each time it comes, and what was
+///   published later has a higher one. Checked by `what_can_not_be_read_is_told_and_can_be_acknowledged`,
+///   `what_can_not_be_read_has_a_place_and_keeps_it`.
 #[async_trait]
 pub trait EventBus: Send + Sync {
     /// Publishes events, in this order.
@@ -61,18 +62,80 @@ pub trait EventBus: Send + Sync {
     /// - It is that log that answers, wherever it is served. Checked by `each_log_is_replayed_by_its_own_server`,
     ///   `a_log_is_replayed_over_another_connection`.
     /// - When no one serves it now, that is told as an error. Checked by `a_log_that_no_one_serves_is_unavailable`.
+    /// - It never passes over what is gone: whoever asks for an event that was trimmed is told so. Checked by
+    ///   `what_was_trimmed_is_told_to_be_gone`, `what_was_trimmed_is_told_over_another_connection`.
     ///
     /// # Errors
+    /// - [`Gone`](BusError::Gone): the event behind `after` was trimmed.
     /// - [`Unsupported`](BusError::Unsupported): this bus has no way back to the log.
     /// - [`Backend`](BusError::Backend), of kind `Unavailable` when no one serves the log now.
     async fn replay(&self, log: LogId, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError>;
 
-    /// Answers replays of `log` for as long as the future is polled. It is safe to drop.
+    /// Answers replays of `log` for as long as the future is polled. It is safe to drop. What the log tells to be gone is
+    /// answered as [`Gone`](BusError::Gone), and a fault of the log as a fault.
     ///
     /// # Errors
     /// It ends only with an error: [`Unsupported`](BusError::Unsupported), or [`Backend`](BusError::Backend) for a fault that
     /// does not pass by itself.
     async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError>;
+
+    /// Tells whoever listens how far a log is. Best effort: it may be lost.
+    ///
+    /// # Contract
+    /// Everyone who listens by then hears it, over whichever connection, unless it is lost, which is rare. Checked by
+    /// `a_head_that_is_announced_is_heard_by_all_who_listen`,
+    /// `a_head_that_is_announced_is_heard_over_another_connection`.
+    ///
+    /// # Errors
+    /// [`Backend`](BusError::Backend).
+    async fn announce(&self, head: Head) -> Result<(), BusError>;
+
+    /// Listens to the heads that are announced from now on, over whichever connection.
+    ///
+    /// # Errors
+    /// [`Backend`](BusError::Backend).
+    async fn heads(&self) -> Result<Box<dyn Heads>, BusError>;
+
+    /// The most bytes that the [`CloudEvent`](crate::domain::CloudEvent) document of an event may have to be taken, as far as
+    /// is known now; `None`: no bound is known.
+    fn max_event_bytes(&self) -> Option<usize>;
+
+    /// Whether the bus can be reached, as far as is known. It asks no one.
+    ///
+    /// # Contract
+    /// It is [`Up`](BusState::Up) while calls succeed. Checked by `a_bus_that_does_its_work_is_up`.
+    fn state(&self) -> BusState;
+}
+
+/// How far a log is: the position of its newest event, [`Position::START`] when there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The log.
+    pub log: LogId,
+    /// How far it is.
+    pub position: Position,
+}
+
+/// Whether a bus can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusState {
+    /// It can.
+    Up,
+    /// It can't, or could not be so far; the adapter goes on trying.
+    Down,
+}
+
+/// A listener to what is announced, got from [`EventBus::heads`].
+#[async_trait]
+pub trait Heads: Send {
+    /// Waits for the next head that is announced.
+    ///
+    /// # Contract
+    /// It is safe to drop. Checked by `a_wait_for_heads_that_is_dropped_hinders_no_later_one`.
+    ///
+    /// # Errors
+    /// Only [`Backend`](BusError::Backend); the listener goes on when the fault has passed.
+    async fn next(&mut self) -> Result<Head, BusError>;
 }
 
 /// One reader of the bus, got from [`EventBus::subscribe`]. When it is dropped, what it has not acknowledged goes to the others
@@ -130,11 +193,22 @@ pub enum Message {
     Event(Arc<Event>),
     /// Something that this version of ALM can't read. It will not get better when it comes again: put it away and acknowledge.
     Unreadable {
+        /// Where it stands.
+        place: Place,
         /// What came.
         payload: Vec<u8>,
         /// Why it can't be read.
         reason: String,
     },
+}
+
+/// The place of a message among everything that a bus carries. A consumer that keeps it as its checkpoint has each effect once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Names the store of the bus itself: another one once that was made anew.
+    pub log: LogId,
+    /// Grows in the order of delivery.
+    pub position: Position,
 }
 
 /// Why a bus has not done what it was asked.
@@ -149,6 +223,12 @@ pub enum BusError {
         /// Why.
         reason: String,
     },
+    /// The events that were asked for were trimmed from the log.
+    #[error("the log begins at {oldest}: the events before it are gone")]
+    Gone {
+        /// Where the log begins.
+        oldest: Position,
+    },
     /// This bus can't do that.
     #[error("this bus does not support {0}")]
     Unsupported(&'static str),
@@ -161,7 +241,7 @@ impl BusError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Rejected { .. } | Self::Unsupported(_) => false,
+            Self::Rejected { .. } | Self::Gone { .. } | Self::Unsupported(_) => false,
             Self::Backend(error) => error.is_retryable(),
         }
     }
@@ -170,7 +250,7 @@ impl BusError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Rejected { .. } => Outcome::Unknown,
-            Self::Unsupported(_) => Outcome::NotApplied,
+            Self::Gone { .. } | Self::Unsupported(_) => Outcome::NotApplied,
             Self::Backend(error) => error.outcome,
         }
     }
@@ -179,6 +259,7 @@ impl BusError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Rejected { .. } => "rejected",
+            Self::Gone { .. } => "gone",
             Self::Unsupported(_) => "unsupported",
             Self::Backend(_) => "backend",
         }

@@ -15,7 +15,7 @@ mod store;
 pub use auth::{
     AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
 };
-pub use bus::{BusError, Delivery, DeliveryTag, EventBus, Message, Subscription};
+pub use bus::{BusError, BusState, Delivery, DeliveryTag, EventBus, Head, Heads, Message, Place, Subscription};
 #[cfg(feature = "tokio")]
 pub use clock::TokioTimer;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};

@@ -11,7 +11,10 @@ use std::{
 use alm_core::{
     changeset::ConsumerName,
     domain::{Event, LogId, Position},
-    ports::{BusError, Delivery, DeliveryTag, EventBus, EventLog, Message, Subscription},
+    ports::{
+        BusError, BusState, Delivery, DeliveryTag, EventBus, EventLog, Head, Heads, Ids, Message, Subscription,
+        SystemIds,
+    },
     testing::{
         MemoryBus,
         conformance::{BusCapability, BusHarness, BusSubject, bus},
@@ -41,6 +44,16 @@ enum Flaw {
     DoesNotWake,
     DropsTheTrace,
     SkipsWhatItCanNotRead,
+    GivesEachDeliveryAPlaceOfItsOwn,
+    GivesAllTheSamePlace,
+    ForgetsThatAPlaceHasALog,
+    ReplaysWhatIsLeft,
+    TellsAnotherOldest,
+    AnnouncesNothing,
+    TellsOneListenerOnly,
+    TellsHeadsToThisConnectionOnly,
+    LosesItsVoiceWithADroppedWait,
+    IsAlwaysDown,
     ReplaysTheFirstAgain,
     ReplaysWithoutALimit,
     ReplaysAnyLog,
@@ -69,6 +82,17 @@ const CAUGHT: &[(Flaw, &str)] = &[
     (Flaw::DoesNotWake, "whoever_waits_is_woken_by_what_is_published"),
     (Flaw::DropsTheTrace, "an_event_is_delivered_as_it_was_published"),
     (Flaw::SkipsWhatItCanNotRead, "what_can_not_be_read_is_told_and_can_be_acknowledged"),
+    (Flaw::GivesEachDeliveryAPlaceOfItsOwn, "what_can_not_be_read_has_a_place_and_keeps_it"),
+    (Flaw::GivesAllTheSamePlace, "what_can_not_be_read_has_a_place_and_keeps_it"),
+    (Flaw::ForgetsThatAPlaceHasALog, "what_can_not_be_read_has_a_place_and_keeps_it"),
+    (Flaw::ReplaysWhatIsLeft, "what_was_trimmed_is_told_to_be_gone"),
+    (Flaw::ReplaysWhatIsLeft, "what_was_trimmed_is_told_over_another_connection"),
+    (Flaw::TellsAnotherOldest, "what_was_trimmed_is_told_to_be_gone"),
+    (Flaw::AnnouncesNothing, "a_head_that_is_announced_is_heard_by_all_who_listen"),
+    (Flaw::TellsOneListenerOnly, "a_head_that_is_announced_is_heard_by_all_who_listen"),
+    (Flaw::TellsHeadsToThisConnectionOnly, "a_head_that_is_announced_is_heard_over_another_connection"),
+    (Flaw::LosesItsVoiceWithADroppedWait, "a_wait_for_heads_that_is_dropped_hinders_no_later_one"),
+    (Flaw::IsAlwaysDown, "a_bus_that_does_its_work_is_up"),
     (Flaw::ReplaysTheFirstAgain, "a_log_is_replayed_by_pages"),
     (Flaw::ReplaysWithoutALimit, "a_range_of_a_log_is_replayed_by_who_serves_it"),
     (Flaw::ReplaysAnyLog, "each_log_is_replayed_by_its_own_server"),
@@ -111,6 +135,7 @@ struct Flawed {
 struct Shared {
     published: AtomicU64,
     subscriptions: AtomicU64,
+    listeners: AtomicU64,
     expiries: AtomicU64,
     interruptions: AtomicU64,
     served: Mutex<Vec<LogId>>,
@@ -123,7 +148,7 @@ impl BusSubject for Flawed {
 
     async fn another_connection(&self) -> Option<Arc<dyn EventBus>> {
         Some(match self.flaw {
-            Flaw::KeepsConnectionsApart => Arc::new(MemoryBus::new()),
+            Flaw::KeepsConnectionsApart | Flaw::TellsHeadsToThisConnectionOnly => Arc::new(MemoryBus::new()),
             _ => self.bus(),
         })
     }
@@ -208,6 +233,14 @@ impl EventBus for Flawed {
                 let first = self.shared.served.lock().unwrap().first().copied();
                 self.bus.replay(first.unwrap_or(log), after, limit).await
             }
+            Flaw::ReplaysWhatIsLeft => match self.bus.replay(log, after, limit).await {
+                Err(BusError::Gone { oldest }) => self.bus.replay(log, oldest.previous(), limit).await,
+                answer => answer,
+            },
+            Flaw::TellsAnotherOldest => match self.bus.replay(log, after, limit).await {
+                Err(BusError::Gone { .. }) => Err(BusError::Gone { oldest: after.next() }),
+                answer => answer,
+            },
             Flaw::ReplaysNothingWhenNoOneServes => Ok(self.bus.replay(log, after, limit).await.unwrap_or_default()),
             _ => self.bus.replay(log, after, limit).await,
         }
@@ -216,6 +249,41 @@ impl EventBus for Flawed {
     async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError> {
         self.shared.served.lock().unwrap().push(log.log_id());
         self.bus.serve_replays(log).await
+    }
+
+    async fn announce(&self, head: Head) -> Result<(), BusError> {
+        if self.flaw == Flaw::AnnouncesNothing { Ok(()) } else { self.bus.announce(head).await }
+    }
+
+    async fn heads(&self) -> Result<Box<dyn Heads>, BusError> {
+        let number = self.shared.listeners.fetch_add(1, Ordering::Relaxed);
+        let deaf = self.flaw == Flaw::TellsOneListenerOnly && number > 0;
+        let inner = if deaf { MemoryBus::new().heads().await? } else { self.bus.heads().await? };
+        Ok(match self.flaw {
+            Flaw::LosesItsVoiceWithADroppedWait => Box::new(FragileHeads(Some(inner))),
+            _ => inner,
+        })
+    }
+
+    fn max_event_bytes(&self) -> Option<usize> {
+        self.bus.max_event_bytes()
+    }
+
+    fn state(&self) -> BusState {
+        if self.flaw == Flaw::IsAlwaysDown { BusState::Down } else { self.bus.state() }
+    }
+}
+
+/// Heads of which nothing is left when a wait is dropped.
+struct FragileHeads(Option<Box<dyn Heads>>);
+
+#[async_trait]
+impl Heads for FragileHeads {
+    async fn next(&mut self) -> Result<Head, BusError> {
+        let Some(mut heads) = self.0.take() else { return std::future::pending().await };
+        let head = heads.next().await;
+        self.0 = Some(heads);
+        head
     }
 }
 
@@ -243,6 +311,16 @@ impl Subscription for FlawedSubscription {
                 deliveries.retain(|delivery| matches!(delivery.message, Message::Event(_)));
                 if deliveries.is_empty() {
                     return self.inner.next(limit).await;
+                }
+            }
+            Flaw::GivesEachDeliveryAPlaceOfItsOwn | Flaw::GivesAllTheSamePlace | Flaw::ForgetsThatAPlaceHasALog => {
+                for delivery in &mut deliveries {
+                    let Message::Unreadable { place, .. } = &mut delivery.message else { continue };
+                    match self.flaw {
+                        Flaw::GivesAllTheSamePlace => place.position = Position::FIRST,
+                        Flaw::ForgetsThatAPlaceHasALog => place.log = LogId::new(SystemIds.uuid_v7()),
+                        _ => place.position = Position::new(delivery.tag.get()),
+                    }
                 }
             }
             // It counts as done what it has handed out, or was about to.

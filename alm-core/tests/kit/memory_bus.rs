@@ -6,12 +6,12 @@ use alm_core::{
     changeset::Change,
     domain::{Event, LogId, Position},
     ports::{
-        BackendError, BackendErrorKind, BusError, Committer, Delivery, DeliveryTag, EventBus, EventLog, Ids, Message,
-        Outcome, Subscription, SystemIds,
+        BackendError, BackendErrorKind, BusError, Committer, Delivery, DeliveryTag, EventBus, EventLog, Head, Ids,
+        Message, Outcome, Subscription, SystemIds,
     },
     testing::{
         Fault, Faulty, MemoryBus,
-        fixtures::{app, consumer, of},
+        fixtures::{app, at, consumer, of},
     },
 };
 use alm_store_memory::MemoryStore;
@@ -276,7 +276,7 @@ async fn what_no_one_can_read_is_delivered_as_such_and_in_its_place() {
     let given = reader(&bus).await.next(10).await.unwrap();
     assert_eq!(positions(&given[..1]), [1]);
     assert!(
-        matches!(&given[1].message, Message::Unreadable { payload, reason } if payload == b"{" && !reason.is_empty())
+        matches!(&given[1].message, Message::Unreadable { payload, reason, place } if payload == b"{" && !reason.is_empty() && place.position == Position::new(2))
     );
     assert_eq!(bus.published().len(), 1);
     assert_eq!(bus.unacknowledged(&consumer("reader")), 2);
@@ -356,4 +356,59 @@ async fn a_replay_of_a_log_that_fails_is_its_fault() {
     assert!((&mut serving).now_or_never().is_none());
     let error = fault(bus.replay(log.log_id(), Position::START, 1).await.unwrap_err());
     assert_eq!((error.kind, error.adapter), (BackendErrorKind::Timeout, "faulty"));
+}
+
+#[tokio::test]
+async fn each_bus_has_places_of_its_own() {
+    let mut logs = Vec::new();
+    for _ in 0..2 {
+        let bus = MemoryBus::new();
+        bus.inject("{");
+        let given = reader(&bus).await.next(1).await.unwrap();
+        let Message::Unreadable { place, .. } = given[0].message else { panic!("{given:?}") };
+        logs.push(place.log);
+    }
+    assert_ne!(logs[0], logs[1]);
+}
+
+#[tokio::test]
+async fn what_the_log_has_trimmed_is_told_to_who_asks_for_a_replay() {
+    let (bus, store) = (MemoryBus::new(), store(5).await);
+    store.trim(Position::new(3), at(1), 10).await.unwrap();
+    let mut serving = bus.serve_replays(store.clone());
+    assert!((&mut serving).now_or_never().is_none());
+    let error = bus.replay(store.log_id(), Position::START, 1).await.unwrap_err();
+    assert!(matches!(error, BusError::Gone { oldest } if oldest == Position::new(4)), "{error:?}");
+    assert_eq!((error.code(), error.is_retryable(), error.outcome()), ("gone", false, Outcome::NotApplied));
+}
+
+#[tokio::test]
+async fn who_listens_hears_each_head_that_is_announced_from_then_on() {
+    // given
+    let (bus, log) = (MemoryBus::new(), LogId::new(SystemIds.uuid_v7()));
+    let head = |position| Head { log, position: Position::new(position) };
+    bus.announce(head(1)).await.unwrap();
+    let (mut one, mut other) = (bus.heads().await.unwrap(), bus.clone().heads().await.unwrap());
+    assert!(one.next().now_or_never().is_none(), "what was announced before is not heard");
+
+    // when
+    bus.announce(head(2)).await.unwrap();
+    bus.announce(head(3)).await.unwrap();
+
+    // then
+    for heads in [&mut one, &mut other] {
+        assert_eq!((heads.next().await.unwrap(), heads.next().await.unwrap()), (head(2), head(3)));
+    }
+
+    // when one is far behind
+    for position in 10..5000 {
+        bus.announce(head(position)).await.unwrap();
+    }
+
+    // then it has missed some, and goes on
+    let mut told = one.next().await.unwrap();
+    assert!(told.position > Position::new(10));
+    while told != head(4999) {
+        told = one.next().await.unwrap();
+    }
 }

@@ -11,15 +11,16 @@ use alm_core::{
     domain::{Password, PasswordHash, Position, Subject, Timestamp},
     policy::Action,
     ports::{
-        Authenticator, Authorizer, BackendError, Clock, Committer, Decision, Directory, EventBus, EventLog, Existence,
-        Ids, Message, PasswordHasher, Reader, Store, Subscription, Timer, TokenClaims, TokenIssuer,
+        Authenticator, Authorizer, BackendError, BusState, Clock, Committer, Decision, Directory, EventBus, EventLog,
+        Existence, Head, Ids, Message, PasswordHasher, Place, Reader, Store, Subscription, Timer, TokenClaims,
+        TokenIssuer,
     },
     runtime::{Consumer, Handled, Handler},
     testing::{
         InstantTimer,
         fixtures::{self, app_id, environment, username, version_id},
         mocks::{
-            MockAuthenticator, MockAuthorizer, MockClock, MockDirectory, MockEventBus, MockHandler, MockIds,
+            MockAuthenticator, MockAuthorizer, MockClock, MockDirectory, MockEventBus, MockHandler, MockHeads, MockIds,
             MockPasswordHasher, MockStore, MockSubscription, MockTimer, MockTokenIssuer,
         },
     },
@@ -57,19 +58,32 @@ async fn a_bus_and_its_subscription() {
     let mut mock = MockEventBus::new();
     mock.expect_subscribe().returning(|_| {
         let mut subscription = MockSubscription::new();
-        let message = || Message::Unreadable { payload: vec![1], reason: "not JSON".to_owned() };
+        let place = Place { log: alm_core::testing::strategies::History::LOG, position: Position::FIRST };
+        let message = move || Message::Unreadable { place, payload: vec![1], reason: "not JSON".to_owned() };
         subscription.expect_next().returning(move |_| {
             Ok(vec![alm_core::ports::Delivery { tag: alm_core::ports::DeliveryTag::new(1), message: message() }])
         });
         subscription.expect_ack().times(1).returning(|_| Ok(()));
         Ok(Box::new(subscription))
     });
+    let head = Head { log: alm_core::testing::strategies::History::LOG, position: Position::new(5) };
+    mock.expect_heads().returning(move || {
+        let mut heads = MockHeads::new();
+        heads.expect_next().returning(move || Ok(head));
+        Ok(Box::new(heads))
+    });
+    mock.expect_announce().times(1).withf(move |announced| *announced == head).returning(|_| Ok(()));
+    mock.expect_max_event_bytes().return_const(Some(1024));
+    mock.expect_state().return_const(BusState::Down);
     let bus: Arc<dyn EventBus> = Arc::new(mock);
 
     let mut subscription: Box<dyn Subscription> = bus.subscribe(&ConsumerName::parse("reader").unwrap()).await.unwrap();
     let deliveries = subscription.next(10).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     subscription.ack(&[deliveries[0].tag]).await.unwrap();
+    bus.announce(head).await.unwrap();
+    assert_eq!(bus.heads().await.unwrap().next().await.unwrap(), head);
+    assert_eq!((bus.max_event_bytes(), bus.state()), (Some(1024), BusState::Down));
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Handler for Relay {
                     None => Err(BackendError::internal("bus", "publish").with_source(reason).into()),
                 }
             }
-            Err(error @ BusError::Unsupported(_)) => {
+            Err(error @ (BusError::Gone { .. } | BusError::Unsupported(_))) => {
                 Err(BackendError::internal("bus", "publish").with_source(error).into())
             }
             Err(BusError::Backend(error)) => Err(HandleError::Backend(error)),

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use crate::{
     changeset::ConsumerName,
     domain::{Event, LogId, Position},
-    ports::{BusError, Delivery, DeliveryTag, EventBus, EventLog, Subscription},
+    ports::{BusError, BusState, Delivery, DeliveryTag, EventBus, EventLog, Head, Heads, Subscription},
 };
 
 use super::{Fault, Operation, Plan, injector::Injector};
 
-/// A bus before which stands a [`Plan`] that says what becomes of each call, also of those to its subscriptions. Without faults
+/// A bus before which stands a [`Plan`] that says what becomes of each call, also of those to its subscriptions and
+/// listeners. Without faults
 /// it is the bus itself.
 ///
 /// ```
@@ -103,6 +104,64 @@ impl<B: EventBus + ?Sized> EventBus for FaultyBus<B> {
 
     async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError> {
         self.call(Operation::ServeReplays, self.bus.serve_replays(log)).await
+    }
+
+    async fn announce(&self, head: Head) -> Result<(), BusError> {
+        match self.injector.fault(Operation::Announce) {
+            Fault::Dropped => Ok(()),
+            Fault::Duplicated => {
+                self.bus.announce(head).await?;
+                self.bus.announce(head).await
+            }
+            fault => self.injector.meet(fault, Operation::Announce, self.bus.announce(head)).await,
+        }
+    }
+
+    async fn heads(&self) -> Result<Box<dyn Heads>, BusError> {
+        let heads = self.call(Operation::Heads, self.bus.heads()).await?;
+        Ok(Box::new(FaultyHeads { injector: self.injector.clone(), heads, ready: VecDeque::new() }))
+    }
+
+    // Not asked of a plan: neither asks anyone.
+    fn max_event_bytes(&self) -> Option<usize> {
+        self.bus.max_event_bytes()
+    }
+
+    fn state(&self) -> BusState {
+        self.bus.state()
+    }
+}
+
+struct FaultyHeads {
+    injector: Injector,
+    heads: Box<dyn Heads>,
+    // What was heard and not given yet.
+    ready: VecDeque<Head>,
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Heads for FaultyHeads {
+    async fn next(&mut self) -> Result<Head, BusError> {
+        let Self { injector, heads, ready } = self;
+        let fault = injector.fault(Operation::NextHead);
+        let (drops, duplicates) = (fault == Fault::Dropped, fault == Fault::Duplicated);
+        let listen = async {
+            if !ready.is_empty() {
+                return Ok(());
+            }
+            if drops {
+                heads.next().await?;
+            }
+            let head = heads.next().await?;
+            ready.extend(std::iter::repeat_n(head, if duplicates { 2 } else { 1 }));
+            Ok(())
+        };
+        injector.meet::<(), BusError>(fault, Operation::NextHead, listen).await?;
+        match ready.pop_front() {
+            Some(head) => Ok(head),
+            None => heads.next().await,
+        }
     }
 }
 

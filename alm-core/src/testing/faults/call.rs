@@ -87,16 +87,32 @@ operations! {
     Replay = "replay";
     /// [`EventBus::serve_replays`](crate::ports::EventBus::serve_replays).
     ServeReplays = "serve_replays";
+    /// [`EventBus::announce`](crate::ports::EventBus::announce).
+    Announce = "announce";
+    /// [`EventBus::heads`](crate::ports::EventBus::heads).
+    Heads = "heads";
     /// [`Subscription::next`](crate::ports::Subscription::next).
     Next = "next";
     /// [`Subscription::ack`](crate::ports::Subscription::ack).
     Ack = "ack";
+    /// [`Heads::next`](crate::ports::Heads::next).
+    NextHead = "next_head";
 }
 
 impl Operation {
-    /// Whether it changes something: a commit, an allocation, a publication, an acknowledgement, or that something old goes.
+    /// Whether it changes something: a commit, an allocation, a publication, an announcement, an acknowledgement, or that something
+    /// old goes.
     pub const fn changes(self) -> bool {
-        matches!(self, Self::Commit | Self::Allocate | Self::Trim | Self::ForgetAnswers | Self::Publish | Self::Ack)
+        matches!(
+            self,
+            Self::Commit
+                | Self::Allocate
+                | Self::Trim
+                | Self::ForgetAnswers
+                | Self::Publish
+                | Self::Announce
+                | Self::Ack
+        )
     }
 }
 

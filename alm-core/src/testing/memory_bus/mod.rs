@@ -1,5 +1,6 @@
 //! A bus in memory.
 
+mod heads;
 mod queue;
 mod subscription;
 
@@ -14,9 +15,13 @@ use tokio::sync::Notify;
 use crate::{
     changeset::ConsumerName,
     domain::{Event, LogId, Position},
-    ports::{BackendError, BackendErrorKind, BusError, EventBus, EventLog, Outcome, StoreError, Subscription},
+    ports::{
+        BackendError, BackendErrorKind, BusError, BusState, EventBus, EventLog, Head, Heads, Outcome, StoreError,
+        Subscription,
+    },
 };
 
+use heads::{Announcements, MemoryHeads};
 use queue::Queue;
 use subscription::MemorySubscription;
 
@@ -67,6 +72,7 @@ struct Shared {
     state: Mutex<State>,
     // Rung whenever there may be something to deliver, or a connection breaks.
     bell: Notify,
+    announcements: Announcements,
 }
 
 #[derive(Default)]
@@ -144,6 +150,15 @@ fn connection(interruptions: u64, noticed: &mut u64, operation: &'static str) ->
     Err(BackendError { outcome: Outcome::Unknown, ..unavailable(operation) })
 }
 
+/// What a log that does not answer a replay means to whoever has asked for it.
+fn of_log(error: StoreError) -> BusError {
+    match error {
+        StoreError::Gone { oldest } => BusError::Gone { oldest },
+        StoreError::Backend(error) => error.into(),
+        error => BackendError::internal(ADAPTER, "replay").with_source(error).into(),
+    }
+}
+
 fn unavailable(operation: &'static str) -> BackendError {
     let (kind, outcome) = (BackendErrorKind::Unavailable, Outcome::NotApplied);
     BackendError { kind, adapter: ADAPTER, operation, outcome, retry_after: None, source: None }
@@ -172,10 +187,7 @@ impl EventBus for MemoryBus {
         // A log may give fewer than it is asked for, a replay may not.
         while events.len() < limit {
             let after = events.last().map_or(after, |event| event.position);
-            let page = served.read(after, limit - events.len()).await.map_err(|error| match error {
-                StoreError::Backend(error) => error,
-                error => BackendError::internal(ADAPTER, "replay").with_source(error),
-            })?;
+            let page = served.read(after, limit - events.len()).await.map_err(of_log)?;
             if page.is_empty() {
                 break;
             }
@@ -187,6 +199,23 @@ impl EventBus for MemoryBus {
     async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError> {
         let _service = Service::start(&self.0, log);
         std::future::pending().await
+    }
+
+    async fn announce(&self, head: Head) -> Result<(), BusError> {
+        self.0.announcements.tell(head);
+        Ok(())
+    }
+
+    async fn heads(&self) -> Result<Box<dyn Heads>, BusError> {
+        Ok(Box::new(MemoryHeads::of(&self.0)))
+    }
+
+    fn max_event_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    fn state(&self) -> BusState {
+        BusState::Up
     }
 }
 

@@ -7,13 +7,14 @@ use std::{
 
 use crate::{
     changeset::ConsumerName,
-    domain::{Event, EventId},
-    ports::{Delivery, DeliveryTag, Message},
+    domain::{Event, EventId, LogId, Position},
+    ports::{Delivery, DeliveryTag, Ids, Message, Place, SystemIds},
 };
 
 /// Everything that was published, in this order, and the consumers that read it.
-#[derive(Default)]
 pub(super) struct Queue {
+    /// Names this queue in the places of its messages.
+    name: LogId,
     messages: Vec<Message>,
     ids: HashSet<EventId>,
     consumers: BTreeMap<ConsumerName, Cursor>,
@@ -35,6 +36,19 @@ struct Cursor {
 /// Every delivery of one subscription, with the index of the message.
 pub(super) type Given = BTreeMap<DeliveryTag, usize>;
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            name: LogId::new(SystemIds.uuid_v7()),
+            messages: Vec::new(),
+            ids: HashSet::new(),
+            consumers: BTreeMap::new(),
+            subscriptions: 0,
+            deliveries: 0,
+        }
+    }
+}
+
 impl Queue {
     pub(super) fn publish(&mut self, events: &[Arc<Event>]) {
         for event in events {
@@ -45,7 +59,8 @@ impl Queue {
     }
 
     pub(super) fn inject(&mut self, payload: Vec<u8>) {
-        self.messages.push(Message::Unreadable { payload, reason: "it is not an event".to_owned() });
+        let place = Place { log: self.name, position: Position::new(self.messages.len() as u64 + 1) };
+        self.messages.push(Message::Unreadable { place, payload, reason: "it is not an event".to_owned() });
     }
 
     pub(super) fn forget_ids(&mut self) {

@@ -8,7 +8,7 @@ use mockall::mock;
 use crate::{
     changeset::ConsumerName,
     domain::{Event, LogId, Position},
-    ports::{BusError, Delivery, DeliveryTag, EventBus, EventLog, Subscription},
+    ports::{BusError, BusState, Delivery, DeliveryTag, EventBus, EventLog, Head, Heads, Subscription},
 };
 
 mock! {
@@ -22,6 +22,10 @@ mock! {
         async fn subscribe(&self, consumer: &ConsumerName) -> Result<Box<dyn Subscription>, BusError>;
         async fn replay(&self, log: LogId, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError>;
         async fn serve_replays(&self, log: Arc<dyn EventLog>) -> Result<(), BusError>;
+        async fn announce(&self, head: Head) -> Result<(), BusError>;
+        async fn heads(&self) -> Result<Box<dyn Heads>, BusError>;
+        fn max_event_bytes(&self) -> Option<usize>;
+        fn state(&self) -> BusState;
     }
 }
 
@@ -34,5 +38,16 @@ mock! {
     impl Subscription for Subscription {
         async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BusError>;
         async fn ack(&mut self, deliveries: &[DeliveryTag]) -> Result<(), BusError>;
+    }
+}
+
+mock! {
+    /// [`Heads`].
+    #[derive(Debug)]
+    pub Heads {}
+
+    #[async_trait]
+    impl Heads for Heads {
+        async fn next(&mut self) -> Result<Head, BusError>;
     }
 }

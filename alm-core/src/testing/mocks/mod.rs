@@ -45,7 +45,7 @@ mod handler;
 mod store;
 
 pub use auth::{MockAuthenticator, MockAuthorizer, MockPasswordHasher, MockTokenIssuer};
-pub use bus::{MockEventBus, MockSubscription};
+pub use bus::{MockEventBus, MockHeads, MockSubscription};
 pub use clock::{MockClock, MockIds, MockTimer};
 pub use directory::MockDirectory;
 pub use handler::MockHandler;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use alm_core::{
     changeset::Change,
-    domain::{Event, Position},
-    ports::{Committer, EventBus, EventLog, Message, Outcome},
+    domain::{Event, LogId, Position},
+    ports::{BusState, Committer, EventBus, EventLog, Head, Message, Outcome},
     testing::{
         Call, Fault, FaultyBus, MemoryBus, Operation, Plan, Script, Switch,
         fixtures::{app, consumer, of},
@@ -23,6 +23,10 @@ async fn events(count: i64) -> Vec<Arc<Event>> {
         store.commit(of(Change::app_created(&app(id, &format!("app-{id}"))))).await.unwrap();
     }
     store.read(Position::START, usize::MAX).await.unwrap()
+}
+
+fn head(position: u64) -> Head {
+    Head { log: LogId::new(uuid::Uuid::nil()), position: Position::new(position) }
 }
 
 fn positions(messages: impl IntoIterator<Item = Message>) -> Vec<u64> {
@@ -198,6 +202,9 @@ async fn a_plan_is_asked_about_each_call_to_a_bus_and_its_subscriptions() {
     drop(serving);
     let tag = reader.next(1).await.unwrap()[0].tag;
     reader.ack(&[tag]).await.unwrap();
+    let mut heads = faulty.heads().await.unwrap();
+    faulty.announce(head(1)).await.unwrap();
+    assert_eq!(heads.next().await.unwrap(), head(1));
     switch.set(Fault::Refused(TIMEOUT));
     let refused = [
         faulty.publish(&[]).await.unwrap_err(),
@@ -206,6 +213,9 @@ async fn a_plan_is_asked_about_each_call_to_a_bus_and_its_subscriptions() {
         faulty.replay(store.log_id(), Position::START, 1).await.unwrap_err(),
         reader.next(1).await.unwrap_err(),
         reader.ack(&[tag]).await.unwrap_err(),
+        faulty.heads().await.err().unwrap(),
+        faulty.announce(head(2)).await.unwrap_err(),
+        heads.next().await.unwrap_err(),
     ];
 
     // then
@@ -216,8 +226,48 @@ async fn a_plan_is_asked_about_each_call_to_a_bus_and_its_subscriptions() {
         Operation::Replay,
         Operation::Next,
         Operation::Ack,
+        Operation::Heads,
+        Operation::Announce,
+        Operation::NextHead,
     ];
     let expected: Vec<_> = (1..).zip(operations.repeat(2)).collect();
     assert_eq!(*asked.lock().unwrap(), expected);
     assert_eq!(refused.map(|error| backend_of_bus(error).operation), operations.map(Operation::as_str));
+}
+
+#[tokio::test]
+async fn heads_meet_their_faults_and_are_heard_as_often_as_those_say() {
+    let cases = [
+        (Operation::Announce, Fault::None, vec![1, 2]),
+        (Operation::Announce, Fault::Dropped, vec![2]),
+        (Operation::Announce, Fault::Duplicated, vec![1, 1, 2]),
+        (Operation::Announce, Fault::AnswerLost(TIMEOUT), vec![1, 2]),
+        (Operation::Announce, Fault::RequestLost(TIMEOUT), vec![2]),
+        (Operation::NextHead, Fault::Dropped, vec![2]),
+        (Operation::NextHead, Fault::Duplicated, vec![1, 1, 2]),
+        (Operation::NextHead, Fault::AnswerLost(TIMEOUT), vec![1, 2]),
+        (Operation::NextHead, Fault::Delay(2), vec![1, 2]),
+    ];
+    for (operation, fault, heard) in cases {
+        let faulty = once(&MemoryBus::new(), operation, fault.clone());
+        let mut heads = faulty.heads().await.unwrap();
+        for position in [1, 2] {
+            let told = faulty.announce(head(position)).await;
+            if let Err(error) = told {
+                assert_eq!(error.outcome(), Outcome::Unknown, "{fault:?}");
+            }
+        }
+        let mut given = Vec::new();
+        while given.len() < heard.len() {
+            given.extend(heads.next().await.map(|head| head.position.get()));
+        }
+        assert_eq!(given, heard, "{operation} {fault:?}");
+        assert!(heads.next().now_or_never().is_none(), "{operation} {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_bus_is_told_whatever_the_plan() {
+    let faulty = FaultyBus::over(Arc::new(MemoryBus::new()), Fault::Refused(TIMEOUT));
+    assert_eq!((faulty.max_event_bytes(), faulty.state()), (None, BusState::Up));
 }

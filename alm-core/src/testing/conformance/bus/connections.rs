@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     domain::Event,
-    ports::EventBus,
+    ports::{BusState, EventBus},
     testing::conformance::{
         must::Must,
         tasks::{ended, patience, start},
@@ -17,6 +17,15 @@ use super::{
     given::{a_log, event_of, events, ids_of, publish, subscribe, take},
     subject::Subject,
 };
+
+pub(super) async fn a_bus_that_does_its_work_is_up(subject: Subject) {
+    let bus = subject.bus();
+    let mut subscription = subscribe(bus.as_ref(), "reader").await;
+    let published = events(a_log(), 1, 3);
+    publish(bus.as_ref(), &published).await;
+    assert_eq!(take(subscription.as_mut(), 3).await, published);
+    assert_eq!(bus.state(), BusState::Up);
+}
 
 pub(super) async fn what_one_connection_publishes_another_gets(subject: Subject) {
     let (one, other) = (subject.bus(), subject.another_connection().await);

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 
 use crate::{
-    ports::{Delivery, Message},
+    ports::{Delivery, Message, Place, Subscription},
     testing::conformance::{
         must::Must,
         tasks::{patience, polled_once},
@@ -222,7 +222,7 @@ pub(super) async fn what_can_not_be_read_is_told_and_can_be_acknowledged(subject
     let unreadable: Vec<_> = messages
         .iter()
         .filter_map(|message| match message {
-            Message::Unreadable { payload, reason } => Some((payload.as_slice(), reason.is_empty())),
+            Message::Unreadable { payload, reason, .. } => Some((payload.as_slice(), reason.is_empty())),
             Message::Event(_) => None,
         })
         .collect();
@@ -233,4 +233,42 @@ pub(super) async fn what_can_not_be_read_is_told_and_can_be_acknowledged(subject
     let later = events(a_log(), 1, 1);
     publish(bus.as_ref(), &later).await;
     assert_eq!(take_until(subscription.as_mut(), later[0].id).await, later);
+}
+
+/// The places of what can't be read and comes next, up to `count` of them, each once.
+async fn places(subscription: &mut dyn Subscription, count: usize) -> Vec<(Vec<u8>, Place)> {
+    let mut places: Vec<(Vec<u8>, Place)> = Vec::new();
+    while places.len() < count {
+        for Delivery { message, .. } in next(subscription, 8).await {
+            let Message::Unreadable { place, payload, .. } = message else { continue };
+            match places.iter().find(|(known, _)| *known == payload) {
+                Some((_, known)) => assert_eq!(place, *known, "it has another place when it comes again"),
+                None => places.push((payload, place)),
+            }
+        }
+    }
+    places.sort_by(|(one, _), (other, _)| one.cmp(other));
+    places
+}
+
+pub(super) async fn what_can_not_be_read_has_a_place_and_keeps_it(subject: Subject) {
+    // given
+    let bus = subject.bus();
+    let mut one = subscribe(bus.as_ref(), "one").await;
+    let log = a_log();
+    for (position, payload) in (1..).zip([b"1", b"2", b"3"]) {
+        publish(bus.as_ref(), &events(log, position, position)).await;
+        subject.inject(payload).await;
+    }
+
+    // then a later one has a higher place in the same store
+    let first = places(one.as_mut(), 3).await;
+    assert!(first.is_sorted_by(|(_, one), (_, other)| one.position < other.position), "{first:?}");
+    assert!(first.iter().all(|(_, place)| place.log == first[0].1.log), "{first:?}");
+
+    // and each has the same when it comes again, to this consumer and to another one
+    subject.expire_deliveries().await;
+    assert_eq!(places(one.as_mut(), 3).await, first);
+    let mut other = subscribe(bus.as_ref(), "other").await;
+    assert_eq!(places(other.as_mut(), 3).await, first);
 }

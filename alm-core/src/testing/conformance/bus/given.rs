@@ -111,7 +111,7 @@ pub(super) async fn take_until(subscription: &mut dyn Subscription, last: EventI
     }
 }
 
-/// A log that holds these events and gets no more.
+/// A log that holds these events, from the first of them on, and gets no more.
 pub(super) struct FixedLog {
     pub(super) log: LogId,
     pub(super) events: Vec<Arc<Event>>,
@@ -124,6 +124,10 @@ impl EventLog for FixedLog {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
+        let oldest = self.oldest().await?;
+        if after.next() < oldest {
+            return Err(StoreError::Gone { oldest });
+        }
         Ok(self.events.iter().filter(|event| event.position > after).take(limit).cloned().collect())
     }
 

@@ -4,6 +4,7 @@ mod connections;
 mod delivery;
 mod given;
 mod harness;
+mod heads;
 mod list;
 mod publishing;
 mod replay;

@@ -124,6 +124,30 @@ pub(super) async fn each_log_is_replayed_by_its_own_server(subject: Subject) {
     assert_eq!(replayed(bus.as_ref(), other, 0, 10).await, of_other);
 }
 
+/// What the bus answers whoever asks for events of `log` from its beginning on, once it is served.
+async fn assert_gone(bus: &dyn EventBus, log: LogId, oldest: u64) {
+    let first = replayed(bus, log, oldest - 1, 1).await;
+    assert_eq!(first.first().map(|event| event.position.get()), Some(oldest), "what is there is replayed");
+    for after in [0, oldest - 2] {
+        let error = bus.replay(log, Position::new(after), 10).await.must_fail("replay what was trimmed");
+        let told = matches!(&error, BusError::Gone { oldest: told } if told.get() == oldest);
+        assert!(told, "what is behind {after} must be gone, up to {oldest}, and is: {error}");
+    }
+}
+
+pub(super) async fn what_was_trimmed_is_told_to_be_gone(subject: Subject) {
+    let log = a_log();
+    let _server = Server::of(subject.bus(), log, events(log, 8, 12));
+    assert_gone(subject.bus().as_ref(), log, 8).await;
+}
+
+pub(super) async fn what_was_trimmed_is_told_over_another_connection(subject: Subject) {
+    let log = a_log();
+    let other = subject.another_connection().await;
+    let _server = Server::of(subject.bus(), log, events(log, 3, 12));
+    assert_gone(other.as_ref(), log, 3).await;
+}
+
 pub(super) async fn a_log_is_replayed_over_another_connection(subject: Subject) {
     let log = a_log();
     let all = events(log, 1, 10);
