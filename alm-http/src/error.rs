@@ -185,6 +185,7 @@ impl From<Error> for ApiError {
                 error.0.problem.outcome = Some("not_applied".to_owned());
                 error.retry_after(Duration::from_secs(1))
             }
+            Error::EventTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail),
             Error::Gone { oldest } => {
                 let mut error = Self::new(StatusCode::GONE, code, detail);
                 error.0.problem.oldest = Some(oldest.get());

@@ -81,7 +81,7 @@ async fn be_broken(first: &str) {
         tokio::spawn(effects.make(waiting));
         Arc::new(CheckpointFirst(later))
     };
-    for handler in [audit, Arc::new(Cascade), Arc::new(AutoDeploy::to([]))] {
+    for handler in [audit, Arc::new(Cascade::default()), Arc::new(AutoDeploy::to([]))] {
         let consumer = Consumer::new(alm.clone(), handler);
         tokio::spawn(async move { consumer.run(&TokioTimer).await });
     }

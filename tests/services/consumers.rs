@@ -147,11 +147,11 @@ async fn a_cascade_outlasts_whoever_changes_the_children_meanwhile() {
 
     // when
     direct.apps().delete(&admin(), app, &Precondition::none()).await.unwrap();
-    catch_up(&Alm::builder(Arc::new(rough)).build(), Cascade).await;
+    catch_up(&Alm::builder(Arc::new(rough)).build(), Cascade::default()).await;
 
     // then
     assert_eq!(direct.store().versions(&VersionFilter::default(), None, 1).await.unwrap(), []);
-    let letters = direct.store().dead_letters(&Cascade.name(), None, 1).await.unwrap();
+    let letters = direct.store().dead_letters(&Cascade::default().name(), None, 1).await.unwrap();
     assert_eq!(letters, [], "that someone else was faster is no reason to give up");
 }
 

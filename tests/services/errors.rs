@@ -4,10 +4,7 @@ use alm_core::{
     Context, Error, Principal,
     domain::{DeploymentStatus, FieldError, Invalid, Position, Revision, Subject, TraceParent},
     policy::Action,
-    ports::{
-        AuthError, BackendError, BackendErrorKind, Contention, DirectoryError, Outcome, PasswordError, StoreError,
-        Unique,
-    },
+    ports::{AuthError, BackendError, BackendErrorKind, Contention, Outcome, PasswordError, StoreError, Unique},
     services::Precondition,
     testing::fixtures::{app, app_id, username, version},
 };
@@ -35,7 +32,7 @@ fn each_error_has_a_code_says_whether_to_try_again_and_whether_it_had_an_effect(
     let tag = Unique::VersionTag { app_id: v1.app_id, tag: v1.tag };
     let corrupt = || BackendError::corrupt("test", "read");
     let illegal = DeploymentStatus::Failed.to(DeploymentStatus::Running).unwrap_err();
-    let expected: [(Error, &str, bool, Outcome); 27] = [
+    let expected: [(Error, &str, bool, Outcome); 26] = [
         (refused("empty"), "invalid-field", false, NotApplied),
         (refused("unknown-parent"), "unknown-parent", false, NotApplied),
         (Error::Unauthenticated, "unauthenticated", false, NotApplied),
@@ -65,8 +62,7 @@ fn each_error_has_a_code_says_whether_to_try_again_and_whether_it_had_an_effect(
         (Error::NotConfigured("a bus"), "not-configured", false, NotApplied),
         (StoreError::Conflict(Contention::Revision(subject())).into(), "conflict", true, NotApplied),
         (StoreError::Unsupported("that").into(), "unsupported", false, NotApplied),
-        (DirectoryError::Store(lost().into()).into(), "backend", true, Unknown),
-        (DirectoryError::Backend(corrupt()).into(), "backend", false, NotApplied),
+        (Error::EventTooLarge { limit: 1 }, "event-too-large", false, NotApplied),
         (PasswordError::Backend(corrupt()).into(), "backend", false, NotApplied),
     ];
     for (error, code, retryable, outcome) in expected {

@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod clocks;
 mod consumers;
+mod distributed;
 mod errors;
 mod fakes;
 mod faults;

@@ -95,6 +95,9 @@ async fn a_bus_that_is_plugged_in_is_served_by_the_run() {
         tell.lock().unwrap().take().unwrap().send(()).unwrap();
         Ok(())
     });
+    bus.expect_max_event_bytes().returning(|| None);
+    bus.expect_announce().returning(|_| Ok(()));
+    bus.expect_serve_replays().returning(|_| Err(BusError::Unsupported("replays")));
     let alm = Alm::builder(Arc::new(MemoryStore::new())).bus(Arc::new(bus)).build();
     alm.apps().create(&admin(), an_app("one")).await.unwrap();
     alm.run(InstantTimer, async { told.await.unwrap() }).await;

@@ -103,7 +103,7 @@ async fn an_event_stays_as_long_as_a_consumer_has_yet_to_handle_it() {
     // when none has begun, or not all
     assert_eq!(tidy(&alm, days(1)).await, (0, 0));
     catch_up(&alm, AuditConsumer).await;
-    catch_up(&alm, Cascade).await;
+    catch_up(&alm, Cascade::default()).await;
     assert_eq!(tidy(&alm, days(1)).await, (0, 0), "auto-deploy has not begun");
     settle(&alm, &[]).await;
     assert_eq!(tidy(&with_all, days(1)).await, (0, 0), "the host's consumer and the relay have not begun");

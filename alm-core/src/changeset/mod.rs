@@ -79,7 +79,7 @@ impl Changeset {
         Self { writes, ..Self::empty(stamp) }
     }
 
-    fn empty(stamp: Stamp) -> Self {
+    pub(crate) fn empty(stamp: Stamp) -> Self {
         Self { stamp, writes: Vec::new(), guards: Vec::new(), events: Vec::new(), checkpoint: None }
     }
 

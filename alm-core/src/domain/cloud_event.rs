@@ -97,6 +97,9 @@ impl TryFrom<CloudEvent> for Event {
 }
 
 impl CloudEvent {
+    /// No document of an event of this version has more bytes.
+    pub const MAX_BYTES: usize = 256 * 1024;
+
     /// The document of `event` as JSON text.
     pub fn encode(event: &Event) -> Vec<u8> {
         // It consists of strings, numbers and what was JSON before, which always have a JSON form.
@@ -162,7 +165,7 @@ fn unread(document: &[u8], why: &Rejected) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AppData, AppId, AppName, Description};
+    use crate::domain::{AppData, AppId, AppName, Changelog, Description, Tag, VersionData, VersionId};
 
     #[test]
     fn an_event_is_read_back_from_the_document_of_the_contract() {
@@ -239,5 +242,29 @@ mod tests {
             assert!(CloudEvent::decode_as_is(bytes).is_err());
             assert_eq!(CloudEvent::place(bytes), None);
         }
+    }
+    #[test]
+    fn the_largest_event_there_can_be_is_within_the_bound() {
+        let version = VersionData {
+            version_id: VersionId::new(i64::MAX).unwrap(),
+            app_id: AppId::new(i64::MAX).unwrap(),
+            tag: Tag::parse("🦀".repeat(128)).unwrap(),
+            // JSON makes six bytes of such a character.
+            changelog: Changelog::parse("\u{1}".repeat(32 * 1024)).unwrap(),
+        };
+        let event = Event {
+            log: LogId::new(Uuid::max()),
+            position: Position::new(u64::MAX),
+            changeset: ChangesetId::new(Uuid::max()),
+            event: NewEvent {
+                id: EventId::new(Uuid::max()),
+                subject: Subject::Version(version.version_id),
+                data: EventData::VersionCreated(version),
+                time: Timestamp::MAX,
+                actor: Actor::parse("\\".repeat(256)).unwrap(),
+                trace: TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").ok(),
+            },
+        };
+        assert!(CloudEvent::encode(&event).len() < CloudEvent::MAX_BYTES);
     }
 }

@@ -1,72 +1,26 @@
-//! Who knows whether a parent exists: the store itself when it holds the parents, else their owner.
-
-use std::sync::Arc;
+//! Who knows whether a parent exists that lives elsewhere: the service that holds it.
 
 use async_trait::async_trait;
 
 use crate::domain::{AppId, VersionId};
 
-use super::{BackendError, Store, StoreError};
+use super::BackendError;
 
-/// Looks up the parents of new versions and deployments.
+/// Asks the services that hold them for the parents of new versions and deployments, where a process runs
+/// [some services](crate::AlmBuilder::services) only. It is asked for what was not learned from events; what it says to exist is
+/// remembered in the store, so the answer need not be about this very moment: an end that it did not know of is heard of by its
+/// event, and what was created meanwhile goes with it.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// Whether there is an app with this id.
     ///
     /// # Errors
     /// It can't be known now.
-    async fn app(&self, id: AppId) -> Result<Existence<()>, DirectoryError>;
+    async fn app(&self, id: AppId) -> Result<bool, BackendError>;
 
-    /// Whether there is a version with this id, and of which app it is.
+    /// The app of the version with this id, or `None` when there is no such version.
     ///
     /// # Errors
     /// It can't be known now.
-    async fn version(&self, id: VersionId) -> Result<Existence<AppId>, DirectoryError>;
-}
-
-/// What a [`Directory`] knows of a parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existence<T> {
-    /// It exists, here: the commit's guard must hold too.
-    Guarded(T),
-    /// It exists, elsewhere.
-    Elsewhere(T),
-    /// It does not exist.
-    Absent,
-}
-
-/// Why a [`Directory`] does not know.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DirectoryError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The owner of the parents failed.
-    #[error(transparent)]
-    Backend(#[from] BackendError),
-}
-
-/// The directory of a store that holds the parents itself.
-#[derive(Clone)]
-pub struct StoreDirectory(Arc<dyn Store>);
-
-impl StoreDirectory {
-    /// The directory of `store`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
-    }
-}
-
-#[async_trait]
-impl Directory for StoreDirectory {
-    async fn app(&self, _id: AppId) -> Result<Existence<()>, DirectoryError> {
-        // The guard in the commit decides, so looking first would only cost a round trip.
-        Ok(Existence::Guarded(()))
-    }
-
-    async fn version(&self, id: VersionId) -> Result<Existence<AppId>, DirectoryError> {
-        let version = self.0.version(id).await?;
-        Ok(version.map_or(Existence::Absent, |version| Existence::Guarded(version.app_id)))
-    }
+    async fn version(&self, id: VersionId) -> Result<Option<AppId>, BackendError>;
 }

@@ -19,7 +19,7 @@ pub use bus::{BusError, BusState, Delivery, DeliveryTag, EventBus, Head, Heads, 
 #[cfg(feature = "tokio")]
 pub use clock::TokioTimer;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};
-pub use directory::{Directory, DirectoryError, Existence, StoreDirectory};
+pub use directory::Directory;
 pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError, Unique};
 pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
 pub use roles::{Lease, Roles};

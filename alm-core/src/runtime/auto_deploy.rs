@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use crate::{
     changeset::{Change, ConsumerName, Guard},
-    domain::{Deployment, EnvironmentName, Event, EventData},
+    domain::{Deployment, EnvironmentName, Event, EventData, Known, ParentId},
 };
 
-use super::handler::{Effects, HandleError, Handled, Handler, HandlerContext};
+use super::handler::{Effects, HandleError, Handled, Handler, HandlerContext, broken};
 
 /// Creates a pending deployment of each new version to each of some environments, by the actor who created the version.
 ///
@@ -44,12 +44,33 @@ impl Handler for AutoDeploy {
             return Ok(Handled::nothing(events.len()));
         }
         for (place, event) in events.iter().enumerate() {
-            let EventData::VersionCreated(version) = &event.data else { continue };
-            if cx.reader().version(version.version_id).await?.is_none() {
-                continue;
+            if let Some(reason) = broken(event) {
+                if place > 0 {
+                    return Ok(Handled::nothing(place));
+                }
+                return Err(HandleError::Unprocessable { at: place, reason: reason.to_owned() });
             }
+            let EventData::VersionCreated(version) = &event.data else { continue };
+            let guard = if cx.is_elsewhere(event) {
+                let parent = ParentId::Version(version.version_id);
+                match cx.reader().known(parent).await? {
+                    Some(Known::Gone) => continue,
+                    Some(Known::Live { .. }) => Guard::ParentKnown(parent),
+                    None => {
+                        // The guard is about what is known before, so this comes first.
+                        let mut effects = Effects::default();
+                        effects.know(parent, version.app_id);
+                        return Ok(Handled { count: place, effects });
+                    }
+                }
+            } else {
+                if cx.reader().version(version.version_id).await?.is_none() {
+                    continue;
+                }
+                Guard::VersionExists(version.version_id)
+            };
             let mut effects = Effects::of(event.clone());
-            effects.guard(Guard::VersionExists(version.version_id));
+            effects.guard(guard);
             for environment in &self.environments {
                 let id = cx.new_deployment_id().await?;
                 let (app_id, version_id) = (version.app_id, version.version_id);

@@ -6,16 +6,16 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Either, join, select},
 };
-use serde_json::Value;
 
 use crate::{
-    changeset::{Changeset, Checkpoint, ConsumerName, DeadLetter},
-    domain::{CloudEvent, Event, Position},
+    changeset::{Changeset, Checkpoint, ConsumerName},
+    domain::{Event, Position},
     ports::{BackendError, Contention, Store, StoreError, Timer},
     services::Alm,
 };
 
 use super::{
+    alone::letter,
     backoff::Backoff,
     feed::{Feed, PAGE},
     handler::{Effects, HandleError, Handled, Handler, HandlerContext},
@@ -302,15 +302,7 @@ impl Consumer {
     ) -> Result<(), StoreError> {
         let Some(event) = events.get(at) else { return Ok(()) };
         tracing::error!(consumer = %self.name, event = %event.id, position = %event.position, reason, "event buried");
-        let letter = DeadLetter {
-            consumer: self.name.clone(),
-            log: event.log,
-            position: event.position,
-            event_id: event.id,
-            document: serde_json::to_value(CloudEvent::from(event.as_ref())).unwrap_or(Value::Null),
-            reason,
-            at: self.alm.now(),
-        };
+        let letter = letter(&self.alm, self.handler.as_ref(), event, reason);
         let changeset = self.changeset(Effects::default(), stand.saved, event.position).burying(letter);
         self.alm.commit_changeset(changeset).await?;
         *stand = self.stand_at(event.position);
@@ -319,7 +311,7 @@ impl Consumer {
 
     fn changeset(&self, effects: Effects, from: Position, to: Position) -> Changeset {
         let checkpoint = Checkpoint { consumer: self.name.clone(), log: self.log.log_id(), from, to };
-        effects.into_changeset(&self.alm, checkpoint)
+        effects.into_changeset(&self.alm, |stamp| Changeset::progress(stamp, checkpoint))
     }
 
     /// Waits for events behind `position`; false when none are known to have come for a while.

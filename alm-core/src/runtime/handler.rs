@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    changeset::{Change, Changeset, Checkpoint, ConsumerName, Guard, Stamp},
-    domain::{DeploymentId, Event, NewAuditEntry, Timestamp},
+    changeset::{Change, Changeset, ConsumerName, Guard, Stamp},
+    domain::{AppId, DeploymentId, Event, EventData, EventType, NewAuditEntry, ParentId, Timestamp},
     policy::Principal,
     ports::{BackendError, Reader, StoreError},
     services::{Alm, Context},
@@ -75,6 +75,8 @@ pub struct Effects {
     changes: Vec<Change>,
     guards: Vec<Guard>,
     entries: Vec<NewAuditEntry>,
+    known: Vec<(ParentId, AppId)>,
+    gone: Vec<ParentId>,
 }
 
 impl Effects {
@@ -98,16 +100,27 @@ impl Effects {
         self.entries.push(entry);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.entries.is_empty()
+    /// Adds that a parent that lives elsewhere is live; `app_id` is the app that it is, or is of.
+    pub fn know(&mut self, parent: ParentId, app_id: AppId) {
+        self.known.push((parent, app_id));
     }
 
-    pub(super) fn into_changeset(self, alm: &Alm, checkpoint: Checkpoint) -> Changeset {
+    /// Adds that a parent that lives elsewhere is gone for ever.
+    pub fn part(&mut self, parent: ParentId) {
+        self.gone.push(parent);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.entries.is_empty() && self.known.is_empty() && self.gone.is_empty()
+    }
+
+    /// They, added to what `base` makes of their stamp.
+    pub(super) fn into_changeset(self, alm: &Alm, base: impl FnOnce(Stamp) -> Changeset) -> Changeset {
         let mut stamp = alm.stamp(&Context::new(Principal::system()));
         if let Some(cause) = self.cause {
             stamp = Stamp { actor: cause.actor.clone(), trace: cause.trace.clone(), ..stamp };
         }
-        let mut changeset = Changeset::progress(stamp, checkpoint);
+        let mut changeset = base(stamp);
         for guard in self.guards {
             changeset = changeset.guarded(guard);
         }
@@ -116,6 +129,12 @@ impl Effects {
         }
         for entry in self.entries {
             changeset = changeset.recording(entry);
+        }
+        for (parent, app_id) in self.known {
+            changeset = changeset.knowing(parent, app_id);
+        }
+        for parent in self.gone {
+            changeset = changeset.parting(parent);
         }
         changeset
     }
@@ -136,6 +155,11 @@ impl HandlerContext<'_> {
         self.0.later()
     }
 
+    /// Whether `event` is of another service, which has a store of its own.
+    pub fn is_elsewhere(&self, event: &Event) -> bool {
+        event.log != self.0.inner.store.log_id()
+    }
+
     /// An id for a new deployment.
     ///
     /// # Errors
@@ -144,3 +168,18 @@ impl HandlerContext<'_> {
         self.0.new_deployment_id().await
     }
 }
+
+/// Why `event` is broken: it can't be read although its type is one that this version knows, or no one knows what it is.
+pub(super) fn broken(event: &Event) -> Option<&str> {
+    match &event.data {
+        EventData::Unread(unread)
+            if unread.event_type == UNREADABLE || EventType::parse(&unread.event_type).is_some() =>
+        {
+            Some(&unread.reason)
+        }
+        _ => None,
+    }
+}
+
+/// What stands for the type of a message that does not say what it is.
+pub(super) const UNREADABLE: &str = "Unreadable";

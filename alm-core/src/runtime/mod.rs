@@ -16,6 +16,7 @@
 //!   accept that it is missed, and commit a [`Changeset::progress`](crate::changeset::Changeset::progress) that moves the checkpoint
 //!   to the position before that one.
 
+mod alone;
 mod audit;
 mod auto_deploy;
 mod backoff;
@@ -24,13 +25,14 @@ mod cascade;
 mod consumer;
 mod feed;
 mod handler;
+mod letters;
 mod retention;
 mod tail;
 mod turn;
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all, select};
+use futures_util::future::{join_all, join3, select};
 
 use crate::{
     changeset::ConsumerName,
@@ -44,7 +46,9 @@ pub use auto_deploy::AutoDeploy;
 pub use bus::Relay;
 pub use cascade::Cascade;
 pub use consumer::Consumer;
+use feed::Feed;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
+pub use letters::Retried;
 pub use retention::{Housekeeping, Removed, Retention};
 use tail::Tail;
 #[cfg(feature = "testing")]
@@ -74,7 +78,7 @@ impl Alm {
     ///
     /// It ends with `shutdown` only: faults of the store are waited out. Dropping it is safe.
     pub async fn run<T: Timer>(&self, timer: T, shutdown: impl Future<Output = ()> + Send) {
-        let log = Arc::new(Tail::of(self.inner.store.clone()));
+        let log: Arc<dyn Feed> = Arc::new(Tail::of(self.inner.store.clone()));
         let consumer = |handler: &Arc<dyn Handler>| Consumer::reading(log.clone(), self.clone(), handler.clone());
         let consumers: Vec<_> = self.inner.handlers.iter().map(consumer).collect();
         let consuming = join_all(consumers.iter().map(|consumer| consumer.run(&timer)));
@@ -83,7 +87,7 @@ impl Alm {
                 Housekeeping::new(self.clone(), retention).run(&timer).await;
             }
         };
-        let work = join(consuming, keeping_house);
+        let work = join3(consuming, keeping_house, bus::carry(self, &log, &timer));
         select(std::pin::pin!(shutdown), std::pin::pin!(work)).await;
         tracing::info!("consumers stopped");
     }
@@ -94,9 +98,8 @@ impl Alm {
     /// Only [`StoreError::Backend`].
     pub async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
         let store = &self.inner.store;
-        let mut progress = Vec::with_capacity(self.inner.handlers.len());
-        for handler in &self.inner.handlers {
-            let consumer = handler.name();
+        let mut progress = Vec::with_capacity(self.inner.handlers.len() + 1);
+        for consumer in self.consumers() {
             let position = store.checkpoint(&consumer, store.log_id()).await?.unwrap_or(Position::START);
             progress.push((consumer, position));
         }

@@ -133,8 +133,8 @@ impl Housekeeping {
     /// The last event that every consumer has handled. Who has never stood anywhere has handled none.
     async fn handled_by_all(&self) -> Result<Position, StoreError> {
         let mut least = self.store().head().await?;
-        for handler in &self.alm.inner.handlers {
-            let stands = self.store().checkpoint(&handler.name(), self.store().log_id()).await?;
+        for consumer in self.alm.consumers() {
+            let stands = self.store().checkpoint(&consumer, self.store().log_id()).await?;
             least = least.min(stands.unwrap_or(Position::START));
         }
         Ok(least)

@@ -3,9 +3,10 @@
 use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
-    domain::{Subject, Timestamp},
+    changeset::ConsumerName,
+    domain::{Services, Subject, Timestamp},
     policy::{Action, Principal},
-    ports::{Authenticator, Authorizer, Clock, Decision, Directory, Ids, PasswordHasher, Store, TokenIssuer},
+    ports::{Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Ids, PasswordHasher, Store, TokenIssuer},
     runtime::{Handler, Retention},
 };
 
@@ -28,11 +29,14 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(super) authorizer: Arc<dyn Authorizer>,
-    pub(super) directory: Arc<dyn Directory>,
+    pub(super) directory: Option<Arc<dyn Directory>>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) issuer: Option<Arc<dyn TokenIssuer>>,
     pub(super) hasher: Option<Arc<dyn PasswordHasher>>,
     pub(super) token_seconds: u32,
+    pub(crate) services: Services,
+    pub(crate) bus: Option<Arc<dyn EventBus>>,
+    pub(crate) inbox: Option<ConsumerName>,
     pub(crate) handlers: Vec<Arc<dyn Handler>>,
     pub(crate) retention: Option<Retention>,
     pub(super) id_pool: IdPool,
@@ -75,6 +79,16 @@ impl Alm {
     /// The event log.
     pub fn log(&self) -> Log<'_> {
         Log(self)
+    }
+
+    /// The services that this process runs.
+    pub fn services(&self) -> Services {
+        self.inner.services
+    }
+
+    /// The bus that the host has plugged in, if any.
+    pub fn bus(&self) -> Option<&Arc<dyn EventBus>> {
+        self.inner.bus.as_ref()
     }
 
     /// The store that the host has plugged in.

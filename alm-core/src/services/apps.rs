@@ -2,7 +2,7 @@
 
 use crate::{
     changeset::{Change, Changeset, Stamp},
-    domain::{App, AppId, AppUpdate, EnvironmentName, EventId, NewApp, RunningVersion, Subject},
+    domain::{App, AppId, AppUpdate, EnvironmentName, EventId, NewApp, RunningVersion, SourceService, Subject},
     policy::Action,
     ports::AppFilter,
 };
@@ -103,7 +103,7 @@ impl Apps<'_> {
     /// What runs in the environments of an app, by environment.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such app; those of every use case.
+    /// [`Error::NotFound`] when the apps are here and there is no such app; those of every use case.
     pub async fn environments(
         &self,
         cx: &Context,
@@ -112,7 +112,10 @@ impl Apps<'_> {
         limit: Limit,
     ) -> Result<Page<RunningVersion, EnvironmentName>, Error> {
         self.0.authorize(cx, Action::ListEnvironments, Subject::App(id)).await?;
-        self.load(id).await?;
+        // The service that knows what runs may be another than that of the apps.
+        if self.0.services().has(SourceService::AppService) {
+            self.load(id).await?;
+        }
         let running = self.0.inner.store.running(id, after, limit.and_one_more()).await?;
         Ok(Page::of(running, limit, |running| running.environment.clone()))
     }

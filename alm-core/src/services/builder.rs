@@ -3,13 +3,14 @@
 use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
-    domain::{EnvironmentName, Timestamp},
+    changeset::ConsumerName,
+    domain::{EnvironmentName, Services, SourceService, Timestamp},
     policy::RoleTable,
     ports::{
-        Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, Store, StoreDirectory, SystemClock,
-        SystemIds, TokenIssuer,
+        Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, Store, SystemClock, SystemIds,
+        TokenIssuer,
     },
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Relay, Retention},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention},
 };
 
 use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running, store_state::Seen};
@@ -27,6 +28,9 @@ pub struct AlmBuilder {
     hasher: Option<Arc<dyn PasswordHasher>>,
     token_seconds: u32,
     auto_deploy: Vec<EnvironmentName>,
+    services: Services,
+    bus: Option<Arc<dyn EventBus>>,
+    inbox: Option<ConsumerName>,
     handlers: Vec<Arc<dyn Handler>>,
     retention: Option<Retention>,
 }
@@ -44,6 +48,9 @@ impl AlmBuilder {
             hasher: None,
             token_seconds: 900,
             auto_deploy: Vec::new(),
+            services: Services::ALL,
+            bus: None,
+            inbox: None,
             handlers: Vec::new(),
             retention: None,
         }
@@ -67,7 +74,8 @@ impl AlmBuilder {
         self
     }
 
-    /// Another place to look parents up than the store.
+    /// Who is asked for parents that are not here: by default no one when the service that holds them
+    /// [runs here](Self::services), and else no one can tell.
     pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
         self.directory = Some(directory);
         self
@@ -103,9 +111,27 @@ impl AlmBuilder {
         self
     }
 
-    /// A bus that carries every event to other processes; none unless told.
-    pub fn bus(self, bus: Arc<dyn EventBus>) -> Self {
-        self.handler(Arc::new(Relay::to(bus)))
+    /// The services that this process runs, on its store; all unless told. The others run elsewhere, with stores of their own: what
+    /// they hold is known here by their events, so there must be a [`bus`](Self::bus) and an [`inbox`](Self::inbox), and else by
+    /// asking the [`directory`](Self::directory).
+    pub fn services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// A bus that carries every event to other processes; none unless told. While it is down everything goes on, and it is told what
+    /// it has missed once it is there again.
+    pub fn bus(mut self, bus: Arc<dyn EventBus>) -> Self {
+        self.bus = Some(bus);
+        self
+    }
+
+    /// Lets every consumer of this process, the host's too, also read the logs of the other services that the bus carries, each with
+    /// a checkpoint of its own. `name` is that of the store among those that subscribe: all processes on one store have the same,
+    /// and no other has it.
+    pub fn inbox(mut self, name: ConsumerName) -> Self {
+        self.inbox = Some(name);
+        self
     }
 
     /// A consumer of the host's own, beside the built-in ones.
@@ -122,17 +148,28 @@ impl AlmBuilder {
 
     /// The finished handle.
     pub fn build(self) -> Alm {
-        let mut handlers: Vec<Arc<dyn Handler>> =
-            vec![Arc::new(AuditConsumer), Arc::new(Cascade), Arc::new(AutoDeploy::to(self.auto_deploy))];
+        let has = |service| self.services.has(service);
+        let mut handlers: Vec<Arc<dyn Handler>> = Vec::new();
+        if has(SourceService::AuditService) {
+            handlers.push(Arc::new(AuditConsumer));
+        }
+        if has(SourceService::VersionService) || has(SourceService::DeploymentService) {
+            handlers.push(Arc::new(Cascade::of(self.services)));
+        }
+        if has(SourceService::DeploymentService) {
+            handlers.push(Arc::new(AutoDeploy::to(self.auto_deploy)));
+        }
         handlers.extend(self.handlers);
-        let directory = self.directory.unwrap_or_else(|| Arc::new(StoreDirectory::new(self.store.clone())));
         Alm {
             inner: Arc::new(Inner {
                 store: self.store,
                 clock: self.clock,
                 ids: self.ids,
                 authorizer: self.authorizer,
-                directory,
+                directory: self.directory,
+                services: self.services,
+                bus: self.bus,
+                inbox: self.inbox,
                 authenticator: self.authenticator,
                 issuer: self.issuer,
                 hasher: self.hasher,

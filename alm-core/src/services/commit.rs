@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     changeset::{Change, Changeset, Receipt, Stamp},
-    domain::{AppId, ChangesetId, DeploymentId, EventId, Subject, Timestamp, VersionId},
+    domain::{AppId, ChangesetId, CloudEvent, DeploymentId, Event, EventId, Position, Subject, Timestamp, VersionId},
     policy::Action,
     ports::{BackendError, Contention, Sequence, StoreError},
 };
@@ -75,6 +75,7 @@ impl Alm {
 
     pub(super) async fn commit(&self, cx: &Context, changeset: Changeset) -> Result<Receipt, Error> {
         let id = changeset.id();
+        self.check_size(&changeset)?;
         let result = self.commit_changeset(changeset).await;
         match &result {
             Ok(_) => tracing::debug!(changeset = %id, request_id = cx.request_id(), "committed"),
@@ -83,6 +84,21 @@ impl Alm {
             }
         }
         Ok(result?)
+    }
+
+    /// What the bus would never take must not come to be: it would be here and nowhere else.
+    fn check_size(&self, changeset: &Changeset) -> Result<(), Error> {
+        let limit = self.inner.bus.as_ref().and_then(|bus| bus.max_event_bytes());
+        let Some(limit) = limit.filter(|limit| *limit < CloudEvent::MAX_BYTES) else { return Ok(()) };
+        let log = self.inner.store.log_id();
+        for event in changeset.events() {
+            let event =
+                Event { log, position: Position::new(u64::MAX), changeset: changeset.id(), event: event.clone() };
+            if CloudEvent::encode(&event).len() > limit {
+                return Err(Error::EventTooLarge { limit });
+            }
+        }
+        Ok(())
     }
 
     /// Every commit of this process comes by here, so that it is known when the store takes none.

@@ -4,7 +4,7 @@ use crate::{
     changeset::{Change, Changeset, Guard, Stamp},
     domain::{AppId, Deployment, DeploymentId, DeploymentStatus, EventId, IllegalTransition, NewDeployment, Subject},
     policy::Action,
-    ports::{DeploymentFilter, Existence, StoreError},
+    ports::{DeploymentFilter, StoreError},
 };
 
 use super::{Alm, Context, Created, Error, Limit, Page, Precondition};
@@ -23,17 +23,14 @@ impl Deployments<'_> {
         let principal = alm.authorize(cx, Action::CreateDeployment, Subject::Deployments).await?;
         let version_id = new.version_id;
         let created = alm.once(cx, principal.name.as_str(), Action::CreateDeployment, async {
-            let parent = alm.inner.directory.version(version_id).await?;
-            let app_id = match parent {
-                Existence::Guarded(app_id) | Existence::Elsewhere(app_id) => app_id,
-                Existence::Absent => return Err(Error::unknown_parent("/version_id", "version", version_id)),
-            };
+            let parent = alm.version_to_hold(cx, version_id).await?;
+            let (app_id, guard) = parent.ok_or_else(|| Error::unknown_parent("/version_id", "version", version_id))?;
             if new.app_id.is_some_and(|wanted| wanted != app_id) {
                 let detail = format!("version {version_id} is of app {app_id}");
                 return Err(Error::field("/app_id", "not-the-app-of-the-version", detail));
             }
             let id = alm.new_deployment_id().await?;
-            Ok(decide_create(new, id, app_id, parent, alm.stamp(cx), alm.event_id()))
+            Ok(decide_create(new, id, app_id, guard, alm.stamp(cx), alm.event_id()))
         });
         match created.await {
             Err(Error::Store(StoreError::GuardFailed(_))) => {
@@ -121,15 +118,12 @@ fn decide_create(
     new: NewDeployment,
     id: DeploymentId,
     app_id: AppId,
-    parent: Existence<AppId>,
+    guard: Guard,
     stamp: Stamp,
     event: EventId,
 ) -> (Deployment, Changeset) {
     let deployment = Deployment::create(id, app_id, new.version_id, new.environment, stamp.at);
-    let mut changeset = Changeset::of(stamp, Change::deployment_created(&deployment), event);
-    if let Existence::Guarded(_) = parent {
-        changeset = changeset.guarded(Guard::VersionExists(deployment.version_id));
-    }
+    let changeset = Changeset::of(stamp, Change::deployment_created(&deployment), event).guarded(guard);
     (deployment, changeset)
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     domain::{FieldError, IllegalTransition, Invalid, Position, Rejected, Revision, Subject},
     policy::Action,
-    ports::{AuthError, BackendError, DirectoryError, Outcome, PasswordError, StoreError, Unique},
+    ports::{AuthError, BackendError, Outcome, PasswordError, StoreError, Unique},
 };
 
 /// Why a use case did not happen.
@@ -63,6 +63,12 @@ pub enum Error {
     /// Too many passwords are being checked at once.
     #[error("too many passwords are being checked")]
     Busy,
+    /// The event that would tell of it is larger than the bus takes.
+    #[error("its event would have more than the {limit} bytes that the bus takes")]
+    EventTooLarge {
+        /// How many bytes an event may have.
+        limit: usize,
+    },
     /// The events that were asked for are not kept any more.
     #[error("the log begins at {oldest}: the events before it are gone")]
     Gone {
@@ -114,6 +120,7 @@ impl Error {
             Self::IdempotencyInProgress => "idempotency-key-in-progress",
             Self::Contended(_) => "contended",
             Self::Busy => "busy",
+            Self::EventTooLarge { .. } => "event-too-large",
             Self::Gone { .. } => "gone",
             Self::NotConfigured(_) => "not-configured",
             Self::Store(error) => error.code(),
@@ -138,6 +145,7 @@ impl Error {
             | Self::OwnAccount
             | Self::PreconditionFailed { .. }
             | Self::IdempotencyMismatch
+            | Self::EventTooLarge { .. }
             | Self::Gone { .. }
             | Self::NotConfigured(_) => false,
         }
@@ -162,6 +170,7 @@ impl Error {
             | Self::IdempotencyInProgress
             | Self::Contended(_)
             | Self::Busy
+            | Self::EventTooLarge { .. }
             | Self::Gone { .. }
             | Self::NotConfigured(_) => Outcome::NotApplied,
         }
@@ -175,15 +184,6 @@ impl From<StoreError> for Error {
             StoreError::NotFound(subject) => Self::NotFound(subject),
             StoreError::Gone { oldest } => Self::Gone { oldest },
             other => Self::Store(other),
-        }
-    }
-}
-
-impl From<DirectoryError> for Error {
-    fn from(error: DirectoryError) -> Self {
-        match error {
-            DirectoryError::Store(error) => error.into(),
-            DirectoryError::Backend(error) => error.into(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod id_pool;
 mod idempotency;
 mod log;
 mod page;
+mod parents;
 mod precondition;
 mod store_state;
 mod versions;

@@ -4,7 +4,7 @@ use crate::{
     changeset::{Change, Changeset, Guard, Stamp},
     domain::{EventId, NewVersion, Subject, Version, VersionId, VersionUpdate},
     policy::Action,
-    ports::{Existence, StoreError, VersionFilter},
+    ports::{StoreError, VersionFilter},
 };
 
 use super::{Alm, Context, Created, Error, Limit, Page, Precondition};
@@ -24,12 +24,10 @@ impl Versions<'_> {
         let principal = alm.authorize(cx, Action::CreateVersion, Subject::Versions).await?;
         let app_id = new.app_id;
         let created = alm.once(cx, principal.name.as_str(), Action::CreateVersion, async {
-            let parent = alm.inner.directory.app(app_id).await?;
-            if parent == Existence::Absent {
-                return Err(Error::unknown_parent("/app_id", "app", app_id));
-            }
+            let guard = alm.app_to_hold(cx, app_id).await?;
+            let guard = guard.ok_or_else(|| Error::unknown_parent("/app_id", "app", app_id))?;
             let id = alm.new_version_id().await?;
-            Ok(decide_create(new, id, parent, alm.stamp(cx), alm.event_id()))
+            Ok(decide_create(new, id, guard, alm.stamp(cx), alm.event_id()))
         });
         match created.await {
             Err(Error::Store(StoreError::GuardFailed(_))) => Err(Error::unknown_parent("/app_id", "app", app_id)),
@@ -113,18 +111,9 @@ impl Versions<'_> {
     }
 }
 
-fn decide_create(
-    new: NewVersion,
-    id: VersionId,
-    parent: Existence<()>,
-    stamp: Stamp,
-    event: EventId,
-) -> (Version, Changeset) {
+fn decide_create(new: NewVersion, id: VersionId, guard: Guard, stamp: Stamp, event: EventId) -> (Version, Changeset) {
     let version = Version::create(new, id, stamp.at);
-    let mut changeset = Changeset::of(stamp, Change::version_created(&version), event);
-    if let Existence::Guarded(()) = parent {
-        changeset = changeset.guarded(Guard::AppExists(version.app_id));
-    }
+    let changeset = Changeset::of(stamp, Change::version_created(&version), event).guarded(guard);
     (version, changeset)
 }
 

@@ -87,7 +87,7 @@ pub async fn settle_at(alm: &Alm, auto_deploy: &[&str], events: u64) {
     let patience = Patience::new();
     loop {
         let before = head(alm.store().as_ref()).await;
-        catch_up(alm, Cascade).await;
+        catch_up(alm, Cascade::default()).await;
         catch_up(alm, AutoDeploy::to(environments.clone())).await;
         catch_up(alm, AuditConsumer).await;
         let after = head(alm.store().as_ref()).await;

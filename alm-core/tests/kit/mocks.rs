@@ -12,8 +12,7 @@ use alm_core::{
     policy::Action,
     ports::{
         Authenticator, Authorizer, BackendError, BusState, Clock, Committer, Decision, Directory, EventBus, EventLog,
-        Existence, Head, Ids, Message, PasswordHasher, Place, Reader, Store, Subscription, Timer, TokenClaims,
-        TokenIssuer,
+        Head, Ids, Message, PasswordHasher, Place, Reader, Store, Subscription, Timer, TokenClaims, TokenIssuer,
     },
     runtime::{Consumer, Handled, Handler},
     testing::{
@@ -127,11 +126,11 @@ async fn identity() {
 #[tokio::test]
 async fn a_directory() {
     let mut mock = MockDirectory::new();
-    mock.expect_app().returning(|_| Ok(Existence::Absent));
-    mock.expect_version().returning(|_| Ok(Existence::Elsewhere(app_id(1))));
+    mock.expect_app().returning(|_| Ok(false));
+    mock.expect_version().returning(|_| Ok(Some(app_id(1))));
     let directory: Arc<dyn Directory> = Arc::new(mock);
-    assert_eq!(directory.app(app_id(1)).await.unwrap(), Existence::Absent);
-    assert_eq!(directory.version(version_id(1)).await.unwrap(), Existence::Elsewhere(app_id(1)));
+    assert!(!directory.app(app_id(1)).await.unwrap());
+    assert_eq!(directory.version(version_id(1)).await.unwrap(), Some(app_id(1)));
 }
 
 #[tokio::test]

@@ -1,2 +1,115 @@
+//! The way to other processes: the relay tells them what happens here, the inbox hears what happens there.
+//!
+//! Of several processes on one store one at a time works on the bus: it holds the role `bus`. All of them answer replays.
+
+mod inbox;
 mod relay;
+mod remote_log;
+
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{join, join3, pending, select},
+};
+
+use crate::{
+    changeset::ConsumerName,
+    ports::{EventBus, Head, Lease, StoreError, Timer},
+    services::Alm,
+};
+
+use super::{
+    backoff::Backoff,
+    consumer::{Consumer, panicked},
+    feed::Feed,
+};
+
+use inbox::Inbox;
 pub use relay::Relay;
+
+/// How often whoever has the role makes sure of it, and whoever has it not tries to get it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is announced how far the log is.
+const ANNOUNCE: Duration = Duration::from_secs(5);
+
+/// Works on the bus for ever, if there is one.
+pub(super) async fn carry(alm: &Alm, log: &Arc<dyn Feed>, timer: &dyn Timer) {
+    match &alm.inner.bus {
+        Some(bus) => drop(join(answer(alm, bus, timer), take_turns(alm, log, bus, timer)).await),
+        None => pending().await,
+    }
+}
+
+/// Answers replays of the log of this store.
+async fn answer(alm: &Alm, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
+    let mut backoff = Backoff::default();
+    loop {
+        let Err(error) = bus.serve_replays(alm.inner.store.clone()).await else { continue };
+        let delay = backoff.next(alm.random());
+        tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "no replays are answered");
+        timer.sleep(delay).await;
+    }
+}
+
+/// Works whenever no other process on this store does.
+async fn take_turns(alm: &Alm, log: &Arc<dyn Feed>, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
+    let role = ConsumerName::built_in("bus");
+    loop {
+        match alm.inner.store.lead(&role).await {
+            Ok(Some(lease)) => {
+                tracing::info!("this process works on the bus");
+                select(pin!(work(alm, log, bus, timer)), pin!(lost(lease, timer))).await;
+                tracing::warn!("this process works on the bus no more");
+            }
+            Ok(None) => tracing::trace!("another process works on the bus"),
+            Err(StoreError::Unsupported(_)) => {
+                tracing::warn!("the store lends no roles: let no other process work on it");
+                work(alm, log, bus, timer).await;
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "who works on the bus is not known"),
+        }
+        timer.sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn lost(mut lease: Box<dyn Lease>, timer: &dyn Timer) {
+    loop {
+        timer.sleep(LOOK_AGAIN).await;
+        if !lease.is_held().await {
+            return;
+        }
+    }
+}
+
+/// It ends only when an adapter panics.
+async fn work(alm: &Alm, log: &Arc<dyn Feed>, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
+    let relay = Consumer::reading(log.clone(), alm.clone(), Arc::new(Relay::to(bus.clone())));
+    let inbox = async {
+        match alm.inner.inbox.clone() {
+            Some(name) => Inbox::of(alm.clone(), bus.clone(), name).run(timer).await,
+            None => pending().await,
+        }
+    };
+    let all = join3(relay.run(timer), inbox, announce(alm, bus, timer));
+    if let Err(panic) = AssertUnwindSafe(all).catch_unwind().await {
+        let error = panicked("bus", "work on the bus", panic.as_ref());
+        tracing::error!(error = &error as &dyn std::error::Error, "the work on the bus begins anew");
+    }
+}
+
+/// Tells how far the log is, so that whoever has missed its end finds out.
+async fn announce(alm: &Alm, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
+    let store = &alm.inner.store;
+    loop {
+        match store.head().await {
+            Ok(position) => {
+                if let Err(error) = bus.announce(Head { log: store.log_id(), position }).await {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "the head is not announced");
+                }
+            }
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the head is not known"),
+        }
+        timer.sleep(ANNOUNCE).await;
+    }
+}

@@ -13,7 +13,8 @@ use crate::{
 use crate::runtime::handler::{HandleError, Handled, Handler, HandlerContext};
 
 /// Publishes every event of the log, in its order, and moves on only when the bus has stored it. After a crash some events
-/// are published again, under the same ids, and so are those that several processes publish from one store. Plugged in by [`AlmBuilder::bus`](crate::AlmBuilder::bus).
+/// are published again, under the same ids. Of several processes on one store one at a time does it. Plugged in by
+/// [`AlmBuilder::bus`](crate::AlmBuilder::bus).
 pub struct Relay {
     bus: Arc<dyn EventBus>,
 }

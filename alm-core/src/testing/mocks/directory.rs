@@ -5,7 +5,7 @@ use mockall::mock;
 
 use crate::{
     domain::{AppId, VersionId},
-    ports::{Directory, DirectoryError, Existence},
+    ports::{BackendError, Directory},
 };
 
 mock! {
@@ -15,7 +15,7 @@ mock! {
 
     #[async_trait]
     impl Directory for Directory {
-        async fn app(&self, id: AppId) -> Result<Existence<()>, DirectoryError>;
-        async fn version(&self, id: VersionId) -> Result<Existence<AppId>, DirectoryError>;
+        async fn app(&self, id: AppId) -> Result<bool, BackendError>;
+        async fn version(&self, id: VersionId) -> Result<Option<AppId>, BackendError>;
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use alm_core::{
     Alm,
-    domain::AppId,
-    ports::{Existence, IdBlock, Outcome, StoreError},
+    domain::{AppId, Services, SourceService},
+    ports::{IdBlock, Outcome, StoreError},
     testing::mocks::{MockDirectory, MockStore},
 };
 
@@ -14,12 +14,14 @@ use crate::releases::release;
 
 #[tokio::test]
 async fn a_release_of_an_app_that_is_nowhere_commits_nothing() {
-    // given a directory that knows of no app, and a store that expects no commit
+    // given a service of versions alone, a directory that knows of no app, and a store that expects no commit
     let mut directory = MockDirectory::new();
-    directory.expect_app().times(1).returning(|_| Ok(Existence::Absent));
+    directory.expect_app().times(1).returning(|_| Ok(false));
     let mut store = MockStore::new();
+    store.expect_known().returning(|_| Ok(None));
     store.expect_allocate().returning(|_, count| Ok(IdBlock { first: 1, count }));
-    let alm = Alm::builder(Arc::new(store)).directory(Arc::new(directory)).build();
+    let versions = Services::of([SourceService::VersionService]);
+    let alm = Alm::builder(Arc::new(store)).services(versions).directory(Arc::new(directory)).build();
 
     // when
     let error = release(&alm, &me(), AppId::new(7).unwrap(), "v1").await.unwrap_err();

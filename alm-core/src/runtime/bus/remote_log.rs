@@ -1,0 +1,281 @@
+//! The log of another service, as far as the bus has brought it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::{
+    domain::{Event, LogId, Position},
+    ports::{BackendError, BackendErrorKind, BusError, DeliveryTag, EventBus, Outcome, StoreError},
+    runtime::feed::{Feed, PAGE},
+};
+
+/// So many events of a log are kept while one before them is missing. Those that come then are let go, for the owner of the log
+/// can tell them again: a log that stands still must not keep the others from coming.
+const MOST_BEHIND_A_GAP: usize = 1024;
+
+/// What has come of one log and is not done. The log itself is elsewhere: whatever is missing is asked of its owner.
+pub(super) struct RemoteLog {
+    id: LogId,
+    bus: Arc<dyn EventBus>,
+    state: Mutex<State>,
+    /// Held while the owner is asked, so that several readers do not ask for the same.
+    asking: tokio::sync::Mutex<()>,
+    /// Rung when there is more to read.
+    news: Notify,
+    /// Rung when deliveries are done.
+    done: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those behind the checkpoint of any reader.
+    events: BTreeMap<Position, Arc<Event>>,
+    /// How far the log reaches, as its owner has said or a message claims.
+    reaches: Position,
+    /// What its owner has announced last.
+    announced: Position,
+    /// Where the checkpoint of each reader stands, once it is known.
+    saved: Vec<Option<Position>>,
+    /// The deliveries that are not acknowledged.
+    tags: BTreeMap<Position, Vec<DeliveryTag>>,
+    /// What came in the place of an event and can't be read.
+    doubts: BTreeMap<Position, Vec<Unreadable>>,
+    /// Doubts that the owner of the log knows nothing of.
+    false_claims: Vec<Unreadable>,
+}
+
+/// A message that can't be read.
+#[derive(Clone, Debug)]
+pub(super) struct Unreadable {
+    pub(super) tag: DeliveryTag,
+    pub(super) place: (LogId, Position),
+    pub(super) payload: Vec<u8>,
+    pub(super) reason: String,
+}
+
+impl State {
+    /// What every reader has done, for good.
+    fn done(&self) -> Option<Position> {
+        self.saved.iter().copied().min().flatten()
+    }
+
+    /// Whether an event is missing before those that have come.
+    fn has_gap(&self) -> bool {
+        let next = self.done().unwrap_or(Position::START).next();
+        self.events.first_key_value().is_some_and(|(first, _)| *first > next)
+    }
+
+    /// The events that follow one another from behind `after` on.
+    fn run(&self, after: Position) -> Vec<Arc<Event>> {
+        let (mut run, mut next) = (Vec::new(), after.next());
+        while run.len() < PAGE
+            && let Some(event) = self.events.get(&next)
+        {
+            run.push(event.clone());
+            next = next.next();
+        }
+        run
+    }
+
+    /// How far the log is known to reach.
+    fn end(&self) -> Position {
+        self.events.last_key_value().map_or(self.reaches, |(last, _)| self.reaches.max(*last))
+    }
+}
+
+impl RemoteLog {
+    /// The log of this id, of which nothing is known. `done` is rung when deliveries are done.
+    pub(super) fn of(bus: Arc<dyn EventBus>, id: LogId, done: Arc<Notify>) -> Self {
+        Self { id, bus, state: Mutex::default(), asking: tokio::sync::Mutex::default(), news: Notify::new(), done }
+    }
+
+    /// A way to read it for one more consumer.
+    pub(super) fn reader(self: &Arc<Self>) -> RemoteFeed {
+        let mut state = self.lock();
+        state.saved.push(None);
+        RemoteFeed { log: self.clone(), number: state.saved.len() - 1 }
+    }
+
+    /// An event has come. False when it need not be kept: it is done, or its owner can tell it again.
+    pub(super) fn take(&self, event: Arc<Event>, tag: DeliveryTag) -> bool {
+        let mut state = self.lock();
+        let position = event.position;
+        if state.done().is_some_and(|done| position <= done) {
+            return false;
+        }
+        if state.events.len() >= MOST_BEHIND_A_GAP && state.has_gap() && !state.events.contains_key(&position) {
+            state.reaches = state.reaches.max(position);
+            return false;
+        }
+        // Of two that claim one place the first is kept, unless its owner tells another.
+        state.events.entry(position).or_insert(event);
+        state.tags.entry(position).or_default().push(tag);
+        drop(state);
+        self.news.notify_waiters();
+        true
+    }
+
+    /// Something has come that claims to be the event at this position and can't be read. Its owner will tell. False when that is
+    /// done.
+    pub(super) fn doubt(&self, position: Position, message: Unreadable) -> bool {
+        let mut state = self.lock();
+        if state.done().is_some_and(|done| position <= done) {
+            return false;
+        }
+        state.reaches = state.reaches.max(position);
+        state.doubts.entry(position).or_default().push(message);
+        drop(state);
+        self.news.notify_waiters();
+        true
+    }
+
+    /// The owner says how far the log is. What it said the time before should have come by now.
+    pub(super) fn announced(&self, position: Position) {
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.announced, position);
+        if before.min(position) > state.reaches {
+            state.reaches = before.min(position);
+            drop(state);
+            self.news.notify_waiters();
+        }
+    }
+
+    /// The deliveries that need not come again, and the messages that are nothing of this log.
+    pub(super) fn take_done(&self) -> (Vec<DeliveryTag>, Vec<Unreadable>) {
+        let mut state = self.lock();
+        let Some(done) = state.done() else { return (Vec::new(), std::mem::take(&mut state.false_claims)) };
+        let left = state.events.split_off(&done.next());
+        state.events = left;
+        let left = state.tags.split_off(&done.next());
+        let mut tags: Vec<_> = std::mem::replace(&mut state.tags, left).into_values().flatten().collect();
+        let left = state.doubts.split_off(&done.next());
+        tags.extend(std::mem::replace(&mut state.doubts, left).into_values().flatten().map(|message| message.tag));
+        (tags, std::mem::take(&mut state.false_claims))
+    }
+
+    /// Events behind `after` from the owner of the log, when one is missing that should be there.
+    async fn fill_gap(&self, after: Position) -> Result<(), StoreError> {
+        let _asking = self.asking.lock().await;
+        let is_missing = |state: &State| state.end() > after && !state.events.contains_key(&after.next());
+        if !is_missing(&self.lock()) {
+            return Ok(());
+        }
+        let told = self.bus.replay(self.id, after, PAGE).await.map_err(unanswered)?;
+        tracing::debug!(log = %self.id, %after, events = told.len(), "a gap was asked of the owner of the log");
+        let mut state = self.lock();
+        if told.is_empty() {
+            // That is the end of the log. What claims to be behind it is not of it.
+            let claims = state.doubts.split_off(&after.next());
+            state.false_claims.extend(claims.into_values().flatten());
+            state.reaches = state.reaches.min(after);
+            state.announced = state.announced.min(after);
+            let is_beyond = state.end() > after;
+            drop(state);
+            self.done.notify_one();
+            // It comes to this when the owner has lost the end of its log to a failover, or someone else publishes in its name.
+            return if is_beyond { Err(lost_end()) } else { Ok(()) };
+        }
+        for event in told {
+            state.reaches = state.reaches.max(event.position);
+            state.events.insert(event.position, event);
+        }
+        drop(state);
+        self.news.notify_waiters();
+        Ok(())
+    }
+
+    /// What was delivered comes again, with other tags.
+    pub(super) fn forget_tags(&self) {
+        let mut state = self.lock();
+        state.tags.clear();
+        state.doubts.clear();
+        state.false_claims.clear();
+    }
+
+    // No state is left half done by a panic: none happens while the lock is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One consumer's way to read a log.
+pub(super) struct RemoteFeed {
+    log: Arc<RemoteLog>,
+    number: usize,
+}
+
+#[async_trait]
+impl Feed for RemoteFeed {
+    fn log_id(&self) -> LogId {
+        self.log.id
+    }
+
+    async fn read(&self, after: Position) -> Result<Vec<Arc<Event>>, StoreError> {
+        let here = self.log.lock().run(after);
+        if !here.is_empty() {
+            return Ok(here);
+        }
+        self.log.fill_gap(after).await?;
+        Ok(self.log.lock().run(after))
+    }
+
+    async fn oldest(&self) -> Result<Position, StoreError> {
+        let first = self.log.lock().events.first_key_value().map(|(first, _)| *first);
+        if first == Some(Position::START.next()) {
+            return Ok(Position::START.next());
+        }
+        match self.log.bus.replay(self.log.id, Position::START, 1).await {
+            Ok(_) => Ok(Position::START.next()),
+            // The bus may still have what its owner has not.
+            Err(BusError::Gone { oldest }) => Ok(first.map_or(oldest, |first| first.min(oldest))),
+            Err(error) => Err(unanswered(error)),
+        }
+    }
+
+    async fn changed(&self, after: Position) -> Result<(), StoreError> {
+        loop {
+            // Listens before it looks, or what comes in between would not wake it.
+            let news = self.log.news.notified();
+            if self.log.lock().end() > after {
+                return Ok(());
+            }
+            news.await;
+        }
+    }
+
+    async fn forget(&self) {}
+
+    fn saved(&self, position: Position) {
+        let mut state = self.log.lock();
+        if let Some(saved) = state.saved.get_mut(self.number) {
+            *saved = Some(position);
+        }
+        drop(state);
+        self.log.done.notify_one();
+    }
+}
+
+fn unanswered(error: BusError) -> StoreError {
+    match error {
+        BusError::Gone { oldest } => StoreError::Gone { oldest },
+        BusError::Backend(error) => error.into(),
+        error => BackendError::internal("bus", "replay").with_source(error).into(),
+    }
+}
+
+fn lost_end() -> StoreError {
+    BackendError {
+        kind: BackendErrorKind::Unavailable,
+        adapter: "bus",
+        operation: "replay",
+        outcome: Outcome::NotApplied,
+        retry_after: None,
+        source: Some("the bus has events behind the end of the log that they are said to stand in".into()),
+    }
+    .into()
+}

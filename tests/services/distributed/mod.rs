@@ -1,0 +1,7 @@
+//! Several services, each with a store of its own: what one does the others hear of, whatever becomes of the messages.
+
+mod hearing;
+mod parents;
+mod roles;
+mod system;
+mod trouble;

@@ -1,0 +1,126 @@
+//! Parents that live elsewhere.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use alm_core::{
+    Alm,
+    domain::{AppId, VersionId},
+    ports::{BackendError, BackendErrorKind, DeploymentFilter, Outcome, VersionFilter},
+    services::{Error, Precondition},
+    testing::mocks::MockDirectory,
+};
+use alm_store_memory::MemoryStore;
+
+use super::system::{System, services};
+use crate::given::{a_deployment, a_version, admin, an_app, user};
+
+fn app(id: i64) -> AppId {
+    AppId::new(id).unwrap()
+}
+
+fn versions(directory: MockDirectory) -> Alm {
+    let store = Arc::new(MemoryStore::new());
+    Alm::builder(store).services(services("version")).directory(Arc::new(directory)).build()
+}
+
+#[tokio::test]
+async fn what_the_owner_has_said_is_remembered() {
+    let mut owner = MockDirectory::new();
+    owner.expect_app().times(1).returning(|_| Ok(true));
+    let alm = versions(owner);
+    for tag in ["v1", "v2", "v3"] {
+        alm.versions().create(&user(), a_version(app(7), tag)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_the_owner_does_not_know_may_come_later() {
+    let mut owner = MockDirectory::new();
+    let is_there = AtomicBool::new(false);
+    owner.expect_app().times(2).returning(move |_| Ok(is_there.swap(true, Ordering::Relaxed)));
+    let alm = versions(owner);
+    let refused = alm.versions().create(&user(), a_version(app(7), "v1")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.outcome()), ("unknown-parent", Outcome::NotApplied));
+    alm.versions().create(&user(), a_version(app(7), "v1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn when_the_owner_can_not_be_asked_that_is_told_and_nothing_is_created() {
+    let mut owner = MockDirectory::new();
+    owner.expect_app().returning(|_| {
+        let fault = BackendError::internal("directory", "ask");
+        Err(BackendError { kind: BackendErrorKind::Unavailable, ..fault })
+    });
+    let asked = versions(owner);
+    let no_one = Alm::builder(Arc::new(MemoryStore::new())).services(services("version")).build();
+    for alm in [asked, no_one] {
+        let refused = alm.versions().create(&user(), a_version(app(7), "v1")).await.unwrap_err();
+        assert!(matches!(&refused, Error::Backend(fault) if fault.kind == BackendErrorKind::Unavailable), "{refused}");
+        assert_eq!(refused.outcome(), Outcome::NotApplied);
+        assert_eq!(alm.store().head().await.unwrap().get(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_of_the_app_of_its_version_wherever_that_is() {
+    let mut owner = MockDirectory::new();
+    owner.expect_version().times(1).returning(|_| Ok(Some(app(7))));
+    let store = Arc::new(MemoryStore::new());
+    let alm = Alm::builder(store).services(services("deployment")).directory(Arc::new(owner)).build();
+    for _ in 0..2 {
+        let new = a_deployment(VersionId::new(42).unwrap(), "prod");
+        assert_eq!(alm.deployments().create(&user(), new).await.unwrap().value.app_id, app(7));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_child_outlives_its_parent_though_creation_races_deletion_across_services() {
+    // given
+    let system = Arc::new(System::start());
+    let mut racers = tokio::task::JoinSet::new();
+
+    // when
+    for round in 0..20 {
+        let app = system.app.apps().create(&admin(), an_app(&format!("app {round}"))).await.unwrap().value.id;
+        for racer in 0..4 {
+            let system = system.clone();
+            racers.spawn(async move {
+                let mut created = 0;
+                for tag in 0.. {
+                    let new = a_version(app, &format!("v{racer}-{tag}"));
+                    match system.version.versions().create(&user(), new).await {
+                        Ok(version) => {
+                            created += 1;
+                            let deployment = a_deployment(version.value.id, "prod");
+                            if let Err(error) = system.deployment.deployments().create(&user(), deployment).await {
+                                assert_eq!(error.code(), "unknown-parent");
+                            }
+                        }
+                        Err(error) => {
+                            assert_eq!(error.code(), "unknown-parent");
+                            return created;
+                        }
+                    }
+                    tokio::task::yield_now().await;
+                }
+                created
+            });
+        }
+        let system = system.clone();
+        racers.spawn(async move {
+            tokio::task::yield_now().await;
+            system.app.apps().delete(&admin(), app, &Precondition::none()).await.unwrap();
+            0
+        });
+    }
+    let created: usize = racers.join_all().await.into_iter().sum();
+
+    // then
+    assert!(created > 0, "some were faster than the deletion");
+    system.audited().await;
+    assert_eq!(system.version.store().versions(&VersionFilter::default(), None, 10).await.unwrap(), []);
+    assert_eq!(system.deployment.store().deployments(&DeploymentFilter::default(), None, 10).await.unwrap(), []);
+}
