@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use alm_core::{Alm, ports::StoreError, services::StoreState};
+use alm_core::{
+    Alm,
+    ports::{BusState, StoreError},
+    services::StoreState,
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -58,7 +62,7 @@ async fn healthz(_: NoParams) -> Json<Health> {
 /// Does the process want requests?
 ///
 /// It does as long as its store takes changes. A store that is `read-only` still answers reads. The store is asked at most once a
-/// second, however often this is.
+/// second, however often this is. A bus that is `down` hinders no request: the others hear of it later.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, body = Health),
     (status = 503, body = crate::problem::Problem, content_type = "application/problem+json",
         description = "Not now: the store is `down` or `read-only`, as `dependencies` says, or the process shuts down")), security(()))]
@@ -83,7 +87,12 @@ async fn readyz(State(state): State<ApiState>, _: NoParams) -> Result<Json<Healt
         StoreState::Down => ("down", Some("the store does not answer")),
     };
     let consumers = progress.iter().map(|p| dependency(format!("consumer {}", p.consumer), "up", Some(p.lag())));
-    let dependencies = std::iter::once(dependency("store".to_owned(), status, None)).chain(consumers).collect();
+    let bus = state.alm.bus().map(|bus| {
+        let status = if bus.state() == BusState::Up { "up" } else { "down" };
+        dependency("bus".to_owned(), status, None)
+    });
+    let store = dependency("store".to_owned(), status, None);
+    let dependencies = std::iter::once(store).chain(bus).chain(consumers).collect();
     match why_not {
         None => Ok(Json(Health { status: "ready", dependencies })),
         Some(why) => Err(ApiError::not_ready(why, dependencies)),

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alm_core::Alm;
+use alm_core::{
+    Alm,
+    domain::{Services, SourceService},
+};
 use axum::{Router, middleware};
 use serde_json::Value;
 use utoipa::OpenApi;
@@ -15,11 +18,11 @@ use crate::{
     error::ApiError,
     openapi::{self, Document},
     operations,
-    resources::{apps, audit, deployments, events, login, users, versions},
+    resources::{apps, audit, deployments, environments, events, login, users, versions},
     state::{ApiState, MetricsRenderer, Readiness, Settings},
 };
 
-/// Every route of the API over `alm`, with the defaults of [`Api`]. It can be nested under any prefix, beside any routes.
+/// Every route of the services that `alm` [runs](alm_core::AlmBuilder::services), with the defaults of [`Api`]. It can be nested under any prefix, beside any routes.
 ///
 /// `alm` needs an authenticator, and for `/login` and `/users` a token issuer and a password hasher.
 pub fn router<S: Clone + Send + Sync + 'static>(alm: Alm) -> Router<S> {
@@ -28,7 +31,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(alm: Alm) -> Router<S> {
 
 /// The `OpenAPI` 3.1 document of the API.
 pub fn openapi() -> Value {
-    openapi::finish(&routes(true).into_openapi())
+    openapi::finish(&routes(Services::ALL, true).into_openapi())
 }
 
 /// Puts a router together, for hosts that want other than the defaults.
@@ -91,7 +94,7 @@ impl Api {
 
     /// The finished router.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
-        let (routes, document) = routes(self.settings.metrics.is_some()).split_for_parts();
+        let (routes, document) = routes(self.alm.services(), self.settings.metrics.is_some()).split_for_parts();
         let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
         routes
             .merge(docs::routes(openapi::finish(&document)))
@@ -102,15 +105,20 @@ impl Api {
     }
 }
 
-fn routes(with_metrics: bool) -> OpenApiRouter<ApiState> {
-    let routes = OpenApiRouter::with_openapi(Document::openapi())
-        .merge(login::routes())
-        .merge(apps::routes())
-        .merge(versions::routes())
-        .merge(deployments::routes())
-        .merge(audit::routes())
-        .merge(users::routes())
-        .merge(events::routes())
-        .merge(operations::routes());
+/// The routes of some services. The log and the state of the process are everywhere.
+fn routes(services: Services, with_metrics: bool) -> OpenApiRouter<ApiState> {
+    let mut routes = OpenApiRouter::with_openapi(Document::openapi());
+    let mut serve = |service, of_service: OpenApiRouter<ApiState>| {
+        if services.has(service) {
+            routes = std::mem::take(&mut routes).merge(of_service);
+        }
+    };
+    serve(SourceService::AuthService, login::routes());
+    serve(SourceService::AppService, apps::routes());
+    serve(SourceService::VersionService, versions::routes());
+    serve(SourceService::DeploymentService, deployments::routes().merge(environments::routes()));
+    serve(SourceService::AuditService, audit::routes());
+    serve(SourceService::AuthService, users::routes());
+    let routes = routes.merge(events::routes()).merge(operations::routes());
     if with_metrics { routes.merge(operations::metrics_routes()) } else { routes }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alm_core::{
-    domain::{App, AppId, AppName, EnvironmentName, NewApp, RunningVersion, Timestamp},
+    domain::{App, AppId, AppName, NewApp, Timestamp},
     ports::AppFilter,
 };
 use axum::extract::{OriginalUri, State};
@@ -15,19 +15,14 @@ use crate::{
     error::ApiError,
     request::{
         Caller, Fingerprinted, IfMatch, IfNoneMatch, Listing, Narrowing, Params, PathId, Post, Put, cursor_of, labels,
-        numeric_cursor, parse_cursor,
+        numeric_cursor,
     },
     response::{Created201, Entity, NoContent, PageOf},
     state::ApiState,
 };
 
-use super::{deployments::DeploymentBody, versions::VersionBody};
-
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .routes(routes!(create_app, list_apps))
-        .routes(routes!(get_app, update_app, delete_app))
-        .routes(routes!(list_environments))
+    OpenApiRouter::new().routes(routes!(create_app, list_apps)).routes(routes!(get_app, update_app, delete_app))
 }
 
 /// An application.
@@ -172,58 +167,4 @@ async fn delete_app(
 ) -> Result<NoContent, ApiError> {
     state.alm.apps().delete(&context, id, &precondition).await?;
     Ok(NoContent)
-}
-
-/// What runs in an environment of an app.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Environment)]
-pub(crate) struct EnvironmentBody {
-    #[schema(example = "prod")]
-    environment: String,
-    /// What runs there.
-    version: VersionBody,
-    /// What brought it there.
-    deployment: DeploymentBody,
-    /// When the deployment became successful.
-    #[schema(value_type = String, format = DateTime)]
-    since: Timestamp,
-}
-
-impl From<RunningVersion> for EnvironmentBody {
-    fn from(running: RunningVersion) -> Self {
-        Self {
-            environment: running.environment.into_string(),
-            version: running.version.into(),
-            deployment: running.deployment.into(),
-            since: running.since,
-        }
-    }
-}
-
-/// The list of environments has no filter.
-struct AllEnvironments;
-
-impl Narrowing for AllEnvironments {
-    type Key = EnvironmentName;
-
-    fn of(_params: &mut Params) -> Result<Self, ApiError> {
-        Ok(Self)
-    }
-
-    fn after(params: &mut Params) -> Result<Option<EnvironmentName>, ApiError> {
-        params.take("after", parse_cursor(|key| EnvironmentName::parse(key).ok()))
-    }
-}
-
-/// List what runs in an app's environments, by environment
-#[utoipa::path(get, path = "/apps/{id}/environments", tag = "apps",
-    params(crate::openapi::IdParam, crate::openapi::PageParams),
-    responses((status = 200, body = Vec<EnvironmentBody>)))]
-async fn list_environments(
-    State(state): State<ApiState>,
-    PathId(id): PathId<AppId>,
-    Listing { context, filter: AllEnvironments, after, limit, uri }: Listing<AllEnvironments>,
-) -> Result<PageOf<EnvironmentBody>, ApiError> {
-    let page = state.alm.apps().environments(&context, id, after.as_ref(), limit).await?;
-    Ok(PageOf::new(page, &uri, |environment| cursor_of(environment.as_str())))
 }

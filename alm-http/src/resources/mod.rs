@@ -3,6 +3,7 @@
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod deployments;
+pub(crate) mod environments;
 pub(crate) mod events;
 pub(crate) mod login;
 pub(crate) mod users;
