@@ -38,6 +38,7 @@ mod commit;
 mod error;
 mod options;
 mod read;
+mod role;
 mod row;
 mod schema;
 mod store;

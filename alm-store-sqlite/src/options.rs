@@ -101,6 +101,11 @@ impl SqliteOptions {
         self.busy_timeout
     }
 
+    /// Where the file is, also when the process changes its folder.
+    pub(crate) fn path(&self) -> Result<PathBuf, StoreError> {
+        absolute::<&Path>(&self.path).map_err(|error| fault("open", sqlx::Error::Io(error)))
+    }
+
     /// The connection that writes.
     pub(crate) fn writer(&self) -> Result<SqliteConnectOptions, StoreError> {
         let options = match self.synchronous {
@@ -124,9 +129,9 @@ impl SqliteOptions {
     }
 
     fn connection(&self) -> Result<SqliteConnectOptions, StoreError> {
-        // So that ":memory:" is a file as any other, and that it stays the same file when the process changes its folder.
-        let path = absolute::<&Path>(&self.path).map_err(|error| fault("open", sqlx::Error::Io(error)))?;
-        let options = SqliteConnectOptions::new().filename(path).busy_timeout(self.busy_timeout).foreign_keys(false);
+        // The absolute path, so that ":memory:" is a file as any other.
+        let options =
+            SqliteConnectOptions::new().filename(self.path()?).busy_timeout(self.busy_timeout).foreign_keys(false);
         // What a statement may have to undo is as large as its group. In a file it would cost calls of the system, and a process
         // that is killed at the wrong moment would leave the file behind.
         Ok(options.pragma("temp_store", "MEMORY"))

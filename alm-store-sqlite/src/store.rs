@@ -31,7 +31,7 @@ use tokio::{
 use crate::{
     error::{closed, fault},
     options::SqliteOptions,
-    read, schema,
+    read, role, schema,
     writer::{Job, Reply, Writer},
 };
 
@@ -51,6 +51,7 @@ pub struct SqliteStore {
 
 struct Shared {
     log: LogId,
+    path: PathBuf,
     readers: SqlitePool,
     // None once the store is closed. The writer ends when the last sender is gone.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
@@ -111,7 +112,8 @@ impl SqliteStore {
             transactions: transactions.clone(),
         };
         tokio::spawn(writer.run());
-        let shared = Shared { log, readers, jobs: Mutex::new(Some(jobs)), head: seen, transactions };
+        let shared =
+            Shared { log, path: options.path()?, readers, jobs: Mutex::new(Some(jobs)), head: seen, transactions };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -207,8 +209,10 @@ impl EventLog for SqliteStore {
 
 #[async_trait]
 impl Roles for SqliteStore {
-    async fn lead(&self, _role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
-        Err(StoreError::Unsupported("roles"))
+    /// The role is the lock on a file beside the database, whose name ends in the name of the role and `.lock`. The file stays; it may
+    /// be taken away when no process has the role.
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        role::take(self.shared.path.clone(), role).await
     }
 }
 
@@ -296,8 +300,7 @@ impl Reader for SqliteStore {
     }
 
     async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
-        let _ = parent;
-        Err(StoreError::Unsupported("parents that live elsewhere"))
+        read::parents::known(&self.shared.readers, parent).await
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -9,6 +9,7 @@ mod deployments;
 mod events;
 mod guards;
 mod ids;
+mod parents;
 mod retention;
 mod rows;
 mod together;
@@ -90,6 +91,11 @@ async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) 
         Write::DeleteUser { username } => users::delete(connection, username).await,
         Write::RememberOutcome(record) => answers::remember(connection, &[record], at).await,
         Write::BuryEvent(letter) => dead_letters::bury(connection, letter).await,
+        Write::SettleLetter { consumer, log, position } => {
+            dead_letters::settle(connection, consumer, *log, *position).await
+        }
+        Write::ParentLearned { parent, app_id } => parents::learn(connection, *parent, *app_id).await,
+        Write::ParentGone { parent } => parents::part(connection, *parent).await,
         _ => Err(StoreError::Unsupported("this write")),
     }
 }

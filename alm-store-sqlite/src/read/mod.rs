@@ -9,6 +9,7 @@ pub(crate) mod consumers;
 pub(crate) mod deployments;
 pub(crate) mod events;
 mod labels;
+pub(crate) mod parents;
 #[cfg(test)]
 mod plans;
 pub(crate) mod receipts;
