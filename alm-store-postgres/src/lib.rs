@@ -41,6 +41,7 @@ mod options;
 mod pool;
 mod read;
 mod retention;
+mod role;
 mod row;
 mod schema;
 mod seal;

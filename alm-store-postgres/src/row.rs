@@ -6,7 +6,7 @@ use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyKey, IdempotencyRecord, IdempotencyScope},
     domain::{
         Actor, App, AppId, AppName, AuditEntry, AuditIndex, Changelog, ChangesetId, Deployment, DeploymentId,
-        DeploymentStatus, Description, EnvironmentName, Event, EventData, EventId, EventType, Labels, LogId,
+        DeploymentStatus, Description, EnvironmentName, Event, EventData, EventId, EventType, Known, Labels, LogId,
         NewAuditEntry, NewEvent, PasswordHash, Position, Rejected, Revision, Role, Subject, Tag, Timestamp,
         TraceParent, User, UserRecord, Username, Version, VersionId,
     },
@@ -115,6 +115,16 @@ pub(crate) trait FromColumns: Sized {
     fn from_row(row: &PgRow) -> Result<Self, StoreError> {
         Self::from_columns(&Columns::of(Self::TABLE, row))
     }
+}
+
+/// What is known of a parent, of a row of `table` that has its id and its app.
+pub(crate) fn known_parent(table: &'static str, row: &PgRow) -> Result<Known, StoreError> {
+    let columns = Columns::of(table, row);
+    columns.raw::<i64>()?;
+    columns.parsed(|app_id: Option<i64>| match app_id {
+        None => Ok(Known::Gone),
+        Some(app_id) => AppId::new(app_id).map(|app_id| Known::Live { app_id }).ok_or("not the id of an app"),
+    })
 }
 
 /// Each row as a value.

@@ -16,7 +16,9 @@ use crate::{
     options::PostgresOptions,
     pool::{Pool, with_connection},
     read::{self, DeploymentsOf, Shared, VersionsOf},
-    retention, schema,
+    retention,
+    role::RoleOptions,
+    schema,
     schema::SchemaName,
     seal::Sealer,
 };
@@ -34,6 +36,7 @@ pub struct PostgresStore {
     log: LogId,
     sealer: Sealer,
     groups: Groups,
+    roles: RoleOptions,
     pub(crate) shared: Reads,
 }
 
@@ -80,7 +83,8 @@ impl PostgresStore {
             versions_of: Shared::start(pool.clone()),
             deployments_of: Shared::start(pool.clone()),
         };
-        Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, shared })
+        let roles = RoleOptions::of(options);
+        Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, roles, shared })
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.
@@ -164,8 +168,10 @@ impl Committer for PostgresStore {
 
 #[async_trait]
 impl Roles for PostgresStore {
-    async fn lead(&self, _role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
-        Err(StoreError::Unsupported("roles"))
+    /// The role is held by a session of its own, beside the connections that [`PostgresOptions::max_connections`] counts. It stays until
+    /// the lease is dropped, also when the store is closed.
+    async fn lead(&self, role: &ConsumerName) -> Result<Option<Box<dyn Lease>>, StoreError> {
+        self.roles.take(&self.pool, role).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writes of consumers: how far they have read, and what they gave up on.
 
 use alm_core::{
-    changeset::{Checkpoint, DeadLetter},
-    domain::Position,
+    changeset::{Checkpoint, ConsumerName, DeadLetter},
+    domain::{LogId, Position},
     ports::{Contention, StoreError},
 };
 use sqlx::PgConnection;
@@ -49,5 +49,24 @@ pub(super) async fn bury(connection: &mut PgConnection, letter: &DeadLetter) -> 
     .bind(letter.at.micros())
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Takes a letter away. Of two who do so at once the second waits for the first, and then finds none.
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    consumer: &ConsumerName,
+    log: LogId,
+    position: Position,
+) -> Result<(), Fault> {
+    let done = sqlx::query("DELETE FROM dead_letters WHERE consumer = $1 AND log = $2 AND position = $3")
+        .bind(consumer.as_str())
+        .bind(log.get())
+        .bind(bigint(position.get()))
+        .execute(connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Conflict(Contention::DeadLetter { consumer: consumer.clone(), log, position }).into());
+    }
     Ok(())
 }

@@ -7,15 +7,17 @@ mod consumers;
 mod deployments;
 mod events;
 mod group;
+mod guards;
 mod idempotency;
 mod line;
+mod parents;
 mod statement;
 mod together;
 mod transaction;
 mod versions;
 
 use alm_core::{
-    changeset::{Changeset, Guard, Write},
+    changeset::{Changeset, Write},
     domain::{NewAuditEntry, Position, Revision, Subject, Timestamp},
     ports::{Contention, StoreError, Unique},
 };
@@ -52,7 +54,7 @@ async fn apply(
     changeset: &Changeset,
     sealing: Sealing,
 ) -> Result<Option<Position>, Fault> {
-    check(connection, changeset.guards()).await?;
+    guards::check(connection, changeset.guards()).await?;
     if let Some(checkpoint) = changeset.checkpoint() {
         consumers::advance(connection, checkpoint).await?;
         tracing::trace!(name: "checkpoint_moved", "a consumer has moved on, and its effect is to come");
@@ -61,46 +63,6 @@ async fn apply(
     // The order of the log is taken when all row locks are held: of two commits that change the same row, the second takes its
     // place after the first is committed.
     events::append(connection, changeset, sealing).await
-}
-
-/// A guard takes a lock that lets the parent be changed but not be deleted, so a child and the end of its parent exclude each
-/// other: one of them waits, and then sees what the other has done.
-async fn check(connection: &mut PgConnection, guards: &[Guard]) -> Result<(), Fault> {
-    let (mut wanted_apps, mut wanted_versions) = (Vec::new(), Vec::new());
-    for guard in guards {
-        match guard {
-            Guard::AppExists(id) => wanted_apps.push((id.get(), *guard)),
-            Guard::VersionExists(id) => wanted_versions.push((id.get(), *guard)),
-            _ => return Err(StoreError::Unsupported("this guard").into()),
-        }
-    }
-    all_held(connection, "apps", &wanted_apps).await?;
-    all_held(connection, "versions", &wanted_versions).await
-}
-
-async fn all_held(connection: &mut PgConnection, table: &'static str, wanted: &[(i64, Guard)]) -> Result<(), Fault> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<i64> = wanted.iter().map(|(id, _)| *id).collect();
-    let mut statement = Statement::default();
-    hold(&mut statement, table, &ids);
-    let held: Vec<i64> = statement.build_query_scalar().fetch_all(connection).await?;
-    match wanted.iter().find(|(id, _)| held.binary_search(id).is_err()) {
-        None => Ok(()),
-        Some((_, guard)) => Err(StoreError::GuardFailed(*guard).into()),
-    }
-}
-
-/// Keeps rows from being deleted until the transaction ends, and gives their ids in order. In order they are locked, too, so that
-/// no two transactions hold what the other waits for.
-fn hold(statement: &mut Statement, table: &'static str, ids: &[i64]) {
-    statement
-        .push("SELECT id FROM ")
-        .push(table)
-        .push(" WHERE id = ANY(")
-        .push_bind(ids)
-        .push(") ORDER BY id FOR KEY SHARE");
 }
 
 /// Only those writes go together whose refusal tells which of them was refused.
@@ -208,6 +170,11 @@ async fn one(connection: &mut PgConnection, Decided { write, at }: Decided<'_>) 
             if gone { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
         }
         Write::BuryEvent(letter) => Ok(consumers::bury(connection, letter).await?),
+        Write::SettleLetter { consumer, log, position } => {
+            consumers::settle(connection, consumer, *log, *position).await
+        }
+        Write::ParentLearned { parent, app_id } => Ok(parents::learn(connection, *parent, *app_id).await?),
+        Write::ParentGone { parent } => Ok(parents::part(connection, *parent).await?),
         _ => Err(StoreError::Unsupported("this write").into()),
     }
 }

@@ -1,9 +1,10 @@
 //! What makes a group of changesets true: one statement, which is a transaction by itself and takes one round trip.
 
+use std::collections::BTreeSet;
+
 use alm_core::{
-    changeset::{Changeset, Guard, Write},
+    changeset::{Changeset, Write},
     domain::Position,
-    ports::StoreError,
 };
 use sqlx::PgConnection;
 
@@ -12,7 +13,8 @@ use crate::error::Fault;
 use super::{
     apps, decided, deployments,
     events::{self, Sealing},
-    hold, idempotency,
+    guards::Parents,
+    idempotency,
     statement::Statement,
     values, versions,
 };
@@ -75,18 +77,12 @@ pub(super) async fn apply_together(
 }
 
 fn add_guards(parts: &mut Parts, changesets: &[&Changeset]) -> Result<(), Fault> {
-    let (mut of_apps, mut of_versions) = (Vec::new(), Vec::new());
-    for guard in changesets.iter().flat_map(|changeset| changeset.guards()) {
-        match guard {
-            Guard::AppExists(id) => of_apps.push(id.get()),
-            Guard::VersionExists(id) => of_versions.push(id.get()),
-            _ => return Err(StoreError::Unsupported("this guard").into()),
-        }
-    }
-    for (name, table, mut ids) in [("held_apps", "apps", of_apps), ("held_versions", "versions", of_versions)] {
-        ids.sort_unstable();
-        ids.dedup();
-        parts.add(name, ids.len(), |statement| hold(statement, table, &ids));
+    let guards = changesets.iter().flat_map(|changeset| changeset.guards());
+    // Each parent once, in the order in which they are locked elsewhere.
+    let wanted = guards.map(Parents::of).collect::<Result<BTreeSet<_>, _>>()?;
+    for parents in Parents::ALL {
+        let ids: Vec<i64> = wanted.iter().filter(|(of, _)| *of == parents).map(|(_, id)| *id).collect();
+        parts.add(parents.held(), ids.len(), |statement| parents.hold(statement, &ids));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod audit;
 mod consumers;
 mod deployments;
 mod log;
+mod parents;
 #[cfg(test)]
 mod plans;
 mod shared;
@@ -131,8 +132,10 @@ impl Reader for PostgresStore {
         })
     }
 
-    async fn known(&self, _parent: ParentId) -> Result<Option<Known>, StoreError> {
-        Err(StoreError::Unsupported("parents that live elsewhere"))
+    async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
+        with_connection!(&self.pool, "tell what is known of a parent", connection => {
+            parents::known(&mut connection, parent)
+        })
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
