@@ -17,9 +17,9 @@ impl StoreHarness for Harness {
     type Subject = InFolder;
 
     fn capabilities(&self) -> &[StoreCapability] {
-        use StoreCapability::{Accounts, Apps, Audit, Deployments, Durability, Handles, Versions};
+        use StoreCapability::{Accounts, Apps, Audit, Deployments, Durability, Handles, Parents, Roles, Versions};
         // No HeldCommits: whoever commits has the lock, so that everyone else would wait.
-        &[Apps, Versions, Deployments, Accounts, Audit, Durability, Handles]
+        &[Apps, Versions, Deployments, Accounts, Audit, Parents, Roles, Durability, Handles]
     }
 
     async fn fresh(&self) -> InFolder {

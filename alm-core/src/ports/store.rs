@@ -131,6 +131,13 @@ pub trait Reader: Send + Sync {
 
     /// What is known of a parent that lives elsewhere: what was learned of it, or that it is gone; `None` of one that was never heard
     /// of.
+    ///
+    /// # Contract
+    /// - It is live since it was first learned of, with the app that was told last, and gone for ever once it is, whatever comes
+    ///   later. Checked by `what_is_known_of_a_parent_reads_back`, `a_parent_that_is_gone_stays_gone`,
+    ///   `a_parent_is_learned_any_number_of_times`.
+    /// - Of apps and versions with the same id each is known by itself, and neither is what the store itself keeps. Checked by
+    ///   `apps_and_versions_are_known_apart`, `what_is_known_of_a_parent_is_not_what_is_kept_here`.
     async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError>;
 
     /// Whether a changeset was committed: its receipt if so. It answers for changesets that have at least one event, as long
@@ -170,6 +177,9 @@ pub trait Committer: Send + Sync {
     ///   `a_commit_whose_app_is_not_there_is_stopped`, `a_commit_whose_version_is_not_there_is_stopped`,
     ///   `a_guard_is_about_what_was_there_before`, `no_version_is_committed_once_its_app_is_gone`,
     ///   `a_guard_holds_to_the_end_of_a_slow_commit`, `no_deployment_is_committed_once_its_version_is_gone`.
+    /// - So do those about parents that live elsewhere: no child is committed once its parent is known to be gone. Checked by
+    ///   `a_commit_whose_parent_is_not_known_or_gone_is_stopped`, `no_child_is_committed_once_its_parent_is_known_to_be_gone`,
+    ///   `a_guard_of_a_parent_elsewhere_holds_to_the_end_of_a_slow_commit`.
     /// - Commits behave as if made one after the other, through whichever handles. Checked by
     ///   `no_change_of_an_app_is_lost_among_rivals`, `a_name_is_taken_once_by_slow_commits`,
     ///   `no_change_of_a_version_is_lost_among_rivals`, `no_change_of_a_deployment_is_lost_among_rivals`,
@@ -185,6 +195,9 @@ pub trait Committer: Send + Sync {
     ///   `a_key_is_one_principals_for_one_action`.
     /// - A letter about an event that the consumer has buried before replaces the earlier one. Checked by
     ///   `an_event_buried_again_replaces_its_letter`.
+    /// - A letter is settled with all that its changeset holds, by one of those who settle it, and takes no other along. Checked by
+    ///   `a_letter_is_settled_together_with_its_effects`, `of_many_who_settle_one_letter_one_does`,
+    ///   `a_letter_that_is_not_there_is_not_settled`.
     /// - A changeset with events whose id was committed before has no effect, as long as its events stand in the log; the
     ///   answer is the first receipt. Checked by `the_same_changeset_twice_gives_the_first_receipt`,
     ///   `the_first_receipt_also_answers_when_the_changeset_would_fail_now`,

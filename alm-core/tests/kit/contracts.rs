@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use alm_core::testing::conformance::{bus, store};
 
 const STORE: &str = include_str!("../../src/ports/store.rs");
+const ROLES: &str = include_str!("../../src/ports/roles.rs");
 const BUS: &str = include_str!("../../src/ports/bus.rs");
 
 /// The promises in the docs: the items of the lists, and the paragraphs, under a heading `# Contract`, each as one line.
@@ -59,7 +60,7 @@ fn assert_named_and_checked(source: &str, cases: &BTreeSet<&str>) {
 
 #[test]
 fn the_promises_of_a_store_and_its_cases_belong_together() {
-    assert_named_and_checked(STORE, &store::CASES.iter().map(store::Case::name).collect());
+    assert_named_and_checked(&format!("{STORE}\n{ROLES}"), &store::CASES.iter().map(store::Case::name).collect());
 }
 
 #[test]

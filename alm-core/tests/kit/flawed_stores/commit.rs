@@ -7,7 +7,7 @@ use std::{
 
 use alm_core::{
     changeset::{Changeset, Guard, Receipt, Write},
-    domain::{AuditIndex, Event, Known, LogId, Position, Timestamp},
+    domain::{AuditIndex, Event, Known, LogId, ParentId, Position, Timestamp},
     ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use super::{
     defect::Defect,
     disk::{Disk, Kept},
     parts::Parts,
+    roles::Taken,
     toy::{Logged, State},
 };
 
@@ -28,13 +29,15 @@ pub(super) struct Flawed {
     pub(super) seen: Mutex<Arc<State>>,
     /// How many items the pages before had, by the last id of the page.
     pub(super) offsets: Mutex<BTreeMap<i64, usize>>,
+    /// Roles that this handle has lent.
+    pub(super) taken: Arc<Taken>,
 }
 
 impl Flawed {
     pub(super) fn open(defect: Defect, disk: &Arc<Disk>) -> Arc<Self> {
         let state = disk.state();
         let (log, seen) = (state.log_id, Mutex::new(state));
-        Arc::new(Self { defect, disk: disk.clone(), log, seen, offsets: Mutex::default() })
+        Arc::new(Self { defect, disk: disk.clone(), log, seen, offsets: Mutex::default(), taken: Arc::default() })
     }
 
     fn is(&self, defect: Defect) -> bool {
@@ -73,6 +76,9 @@ impl Flawed {
         let guards = parts.guards.clone();
         match self.defect {
             Defect::ChecksGuardsTooLate => parts.guards.clear(),
+            Defect::TakesTheGoneForKnown => parts.guards.retain(|guard| !is_known_as_gone(guard, next)),
+            Defect::LearnsWhatIsGone => forget_what_went(&parts.writes, next),
+            Defect::SettlesForAllConsumers => settle_for_all(&parts.writes, next),
             Defect::InsertReplaces => make_way(&parts.writes, next),
             Defect::ReplacesLiveAnswers => next.remembered.clear(),
             // Whoever has taken the name since it was compared loses the app, and no one is told.
@@ -211,6 +217,30 @@ pub(super) fn check(guards: &[Guard], state: &State) -> Result<(), StoreError> {
         _ => false,
     };
     guards.iter().find(|guard| !holds(guard)).map_or(Ok(()), |guard| Err(StoreError::GuardFailed(*guard)))
+}
+
+fn is_known_as_gone(guard: &Guard, state: &State) -> bool {
+    matches!(guard, Guard::ParentKnown(parent) if state.known(*parent) == Some(Known::Gone))
+}
+
+/// Forgets that what is learned is gone.
+fn forget_what_went(writes: &[Write], state: &mut State) {
+    for write in writes {
+        match write {
+            Write::ParentLearned { parent: ParentId::App(id), .. } => drop(state.known_apps.remove(id)),
+            Write::ParentLearned { parent: ParentId::Version(id), .. } => drop(state.known_versions.remove(id)),
+            _ => {}
+        }
+    }
+}
+
+/// Takes away the letters of other consumers about what is settled.
+fn settle_for_all(writes: &[Write], state: &mut State) {
+    for write in writes {
+        if let Write::SettleLetter { consumer, log, position } = write {
+            state.dead_letters.retain(|it| it.consumer == *consumer || (it.log, it.position) != (*log, *position));
+        }
+    }
 }
 
 /// Takes away what is about to be inserted.

@@ -94,6 +94,44 @@ pub(super) enum Defect {
     /// Who commits last overwrites what was committed since it has read.
     LastWriterWins,
 
+    // Parents that live elsewhere.
+    /// Late news bring a parent back.
+    LearnsWhatIsGone,
+    /// That a parent is gone is not kept when nothing was known of it.
+    ForgetsWhatGoesUnknown,
+    /// A parent can be learned of once.
+    RefusesToLearnTwice,
+    /// An app and a version of the same id are the same parent.
+    MixesParents,
+    /// What is gone is known, and so the guard holds.
+    TakesTheGoneForKnown,
+    /// What the store itself keeps is known.
+    TakesItsOwnForKnown,
+    /// What is known of parents is not known after a restart.
+    ForgetsParents,
+
+    // Letters.
+    /// A letter is settled that is not there.
+    SettlesWhatIsNotThere,
+    /// The letters of all consumers about an event go.
+    SettlesForAllConsumers,
+    /// A letter that is settled stays.
+    KeepsSettledLetters,
+    /// Whether a letter is there is looked at before the lock is taken.
+    LooksForLettersTooEarly,
+
+    // Roles.
+    /// Whoever wants a role gets it.
+    LendsARoleTwice,
+    /// Each handle lends roles by itself.
+    HandlesLendRoles,
+    /// A role is not free when its lease is dropped.
+    KeepsRolesForEver,
+    /// There is one role, whatever it is called.
+    MixesRoles,
+    /// A lease is not held when it was asked about before.
+    LosesALease,
+
     // Answers to a commit.
     /// A changeset that was committed is not known.
     ForgetsReceipts,

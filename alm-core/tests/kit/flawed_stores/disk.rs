@@ -6,19 +6,18 @@ use std::{
 };
 
 use alm_core::{
-    changeset::ConsumerName,
     domain::LogId,
     ports::{Ids, SystemIds},
 };
 use tokio::sync::watch;
 
-use super::toy::State;
+use super::{roles::Taken, toy::State};
 
 pub(super) struct Disk {
     kept: Mutex<Kept>,
     pub(super) committed: watch::Sender<()>,
     /// Roles that someone has.
-    pub(super) taken: Mutex<BTreeSet<ConsumerName>>,
+    pub(super) taken: Arc<Taken>,
 }
 
 pub(super) struct Kept {
@@ -35,7 +34,7 @@ impl Disk {
     pub(super) fn new() -> Self {
         let state = Arc::new(State::empty(new_log_id()));
         let kept = Kept { before: state.clone(), state, hidden: BTreeSet::new(), reserved: None };
-        Self { kept: Mutex::new(kept), committed: watch::Sender::new(()), taken: Mutex::default() }
+        Self { kept: Mutex::new(kept), committed: watch::Sender::new(()), taken: Arc::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Kept> {

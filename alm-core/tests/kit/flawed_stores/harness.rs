@@ -58,6 +58,7 @@ impl StoreSubject for InMemory {
                 Defect::LosesTheLastCommit => state = State::clone(&kept.before),
                 Defect::ChangesTheLogId => state.log_id = new_log_id(),
                 Defect::ForgetsWhereTheLogBegins if state.log.is_empty() => state.trimmed = 0,
+                Defect::ForgetsParents => (state.known_apps, state.known_versions) = Default::default(),
                 Defect::IdsStartAgain => state.next_ids = State::empty(state.log_id).next_ids,
                 _ => {}
             }

@@ -2,8 +2,10 @@
 
 use alm_core::{
     changeset::{Changeset, Checkpoint, Guard, IdempotencyScope, Stamp, Write},
-    domain::{App, Deployment, Description, NewEvent, Position, Revision, Timestamp, Version},
-    ports::{BackendError, StoreError, Unique},
+    domain::{
+        App, AppId, Deployment, Description, NewEvent, ParentId, Position, Revision, Subject, Timestamp, Version,
+    },
+    ports::{BackendError, Contention, StoreError, Unique},
 };
 
 use super::{defect::Defect, toy::State};
@@ -89,6 +91,40 @@ impl Parts {
                     return Err(BackendError::internal("flawed", "commit").into());
                 }
             }
+            Defect::ForgetsWhatGoesUnknown => self
+                .writes
+                .retain(|write| !matches!(write, Write::ParentGone { parent } if state.known(*parent).is_none())),
+            Defect::RefusesToLearnTwice => {
+                if let Some(parent) = self.writes.iter().find_map(|write| match write {
+                    Write::ParentLearned { parent, .. } if state.known(*parent).is_some() => Some(*parent),
+                    _ => None,
+                }) {
+                    let subject = match parent {
+                        ParentId::App(id) => Subject::App(id),
+                        ParentId::Version(id) => Subject::Version(id),
+                    };
+                    return Err(StoreError::AlreadyExists(Unique::Id(subject)));
+                }
+            }
+            Defect::MixesParents => {
+                for guard in &mut self.guards {
+                    if let Guard::ParentKnown(parent) = guard {
+                        *parent = as_an_app(*parent);
+                    }
+                }
+                for write in &mut self.writes {
+                    if let Write::ParentLearned { parent, .. } | Write::ParentGone { parent } = write {
+                        *parent = as_an_app(*parent);
+                    }
+                }
+            }
+            Defect::SettlesWhatIsNotThere | Defect::LooksForLettersTooEarly => {
+                self.writes.retain(|write| lacks_its_letter(write, state).is_none());
+            }
+            Defect::KeepsSettledLetters => {
+                self.letters_are_there(state)?;
+                self.writes.retain(|write| !matches!(write, Write::SettleLetter { .. }));
+            }
             Defect::DropsNul => {
                 for write in &mut self.writes {
                     if let Write::RecordAudit(entry) = write
@@ -106,6 +142,12 @@ impl Parts {
     fn unless_remembered(&self, remembered: impl Fn(&IdempotencyScope) -> bool) -> Result<(), StoreError> {
         let taken = |write: &Write| matches!(write, Write::RememberOutcome(record) if remembered(&record.scope));
         if self.writes.iter().any(taken) { Err(StoreError::AlreadyExists(Unique::IdempotencyKey)) } else { Ok(()) }
+    }
+
+    /// Fails unless each letter that is to be settled is there.
+    pub(super) fn letters_are_there(&self, state: &State) -> Result<(), StoreError> {
+        let lacking = self.writes.iter().find_map(|write| lacks_its_letter(write, state));
+        lacking.map_or(Ok(()), |lacking| Err(StoreError::Conflict(lacking)))
     }
 
     pub(super) fn apps(&mut self) -> impl Iterator<Item = &mut App> {
@@ -129,6 +171,22 @@ fn expect_what_is_there(write: &mut Write, state: &State) {
         _ => return,
     };
     *expected = found.unwrap_or(*expected);
+}
+
+/// The letter that is to be settled and is not there.
+fn lacks_its_letter(write: &Write, state: &State) -> Option<Contention> {
+    let Write::SettleLetter { consumer, log, position } = write else { return None };
+    let mut letters = state.dead_letters.iter();
+    let is_there = letters.any(|it| (&it.consumer, it.log, it.position) == (consumer, *log, *position));
+    (!is_there).then(|| Contention::DeadLetter { consumer: consumer.clone(), log: *log, position: *position })
+}
+
+/// The app with the id of a version.
+pub(super) fn as_an_app(parent: ParentId) -> ParentId {
+    match parent {
+        ParentId::Version(id) => ParentId::App(AppId::new(id.get()).expect("a positive id")),
+        app @ ParentId::App(_) => app,
+    }
 }
 
 fn deletes_nothing(write: &Write, state: &State) -> bool {

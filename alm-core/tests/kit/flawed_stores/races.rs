@@ -42,6 +42,9 @@ impl Flawed {
                     return Err(StoreError::AlreadyExists(Unique::AppName(app.name.clone())));
                 }
             }
+            Defect::LooksForLettersTooEarly => {
+                parts.letters_are_there(&before)?;
+            }
             Defect::ChecksReceiptsTooEarly => {
                 if let Some(receipt) = before.receipts.get(&parts.stamp.changeset) {
                     return Ok(Some(*receipt));

@@ -13,7 +13,7 @@ use alm_core::{
 };
 use async_trait::async_trait;
 
-use super::{commit::Flawed, defect::Defect, races::others_go_first, toy::State};
+use super::{commit::Flawed, defect::Defect, parts::as_an_app, races::others_go_first, toy::State};
 
 /// More than any case makes.
 const ALL: usize = 1_000_000;
@@ -236,7 +236,14 @@ impl Reader for Flawed {
     }
 
     async fn known(&self, parent: ParentId) -> Result<Option<Known>, StoreError> {
-        Ok(self.state().known(parent))
+        let state = self.state();
+        Ok(match (self.defect, parent) {
+            (Defect::TakesItsOwnForKnown, ParentId::App(id)) if state.apps.contains_key(&id) => {
+                Some(Known::Live { app_id: id })
+            }
+            (Defect::MixesParents, parent) => state.known(as_an_app(parent)),
+            (_, parent) => state.known(parent),
+        })
     }
 
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {

@@ -6,7 +6,7 @@ pub(super) use crate::testing::conformance::tasks::{at_once, ended, start};
 
 use crate::{
     changeset::{Change, Changeset, Guard, Receipt},
-    domain::{AppName, DeploymentStatus, LogId, PasswordHash, Revision},
+    domain::{AppName, DeploymentStatus, LogId, ParentId, PasswordHash, Revision},
     ports::{Store, StoreError},
     testing::{
         conformance::{StoreCapability, must::Must},
@@ -19,7 +19,7 @@ use crate::{
 
 use super::subject::Subject;
 
-use StoreCapability::{Accounts, Apps, Audit, Deployments, Versions};
+use StoreCapability::{Accounts, Apps, Audit, Deployments, Parents, Versions};
 
 /// One part of a changeset.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(super) enum Part {
     Change(Box<Change>),
     Audit,
     Letter,
+    Known(ParentId),
+    Gone(ParentId),
     Remember(&'static str),
     Guard(Guard),
 }
@@ -61,6 +63,9 @@ pub(super) async fn populate(subject: &Subject) -> Vec<Changeset> {
         (Some(Audit), Part::Audit),
         (None, Part::Remember("ada")),
         (None, Part::Letter),
+        (Some(Parents), Part::Known(ParentId::App(app_id(1)))),
+        (Some(Parents), Part::Known(ParentId::Version(version_id(1)))),
+        (Some(Parents), Part::Gone(ParentId::Version(version_id(2)))),
         (None, change(failed())),
     ];
     let changeset = changeset(store.log_id(), &that_it_can(subject, parts), 0);
@@ -94,9 +99,12 @@ pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
         (None, change(failed())),
         (Some(Audit), Part::Audit),
         (None, Part::Letter),
+        (Some(Parents), Part::Known(ParentId::App(app_id(2)))),
+        (Some(Parents), Part::Gone(ParentId::Version(version_id(1)))),
         (None, Part::Remember("new")),
         (Some(Apps), Part::Guard(Guard::AppExists(app_id(1)))),
         (Some(Versions), Part::Guard(Guard::VersionExists(version_id(1)))),
+        (Some(Parents), Part::Guard(Guard::ParentKnown(ParentId::Version(version_id(1))))),
     ];
     that_it_can(subject, parts)
 }
@@ -130,6 +138,8 @@ pub(super) fn broken_parts(subject: &Subject) -> Vec<(Part, &'static str)> {
         (None, exists, Part::Remember("ada")),
         (Some(Apps), "guard-failed", Part::Guard(Guard::AppExists(app_id(77)))),
         (Some(Versions), "guard-failed", Part::Guard(Guard::VersionExists(version_id(77)))),
+        (Some(Parents), "guard-failed", Part::Guard(Guard::ParentKnown(ParentId::App(app_id(77))))),
+        (Some(Parents), "guard-failed", Part::Guard(Guard::ParentKnown(ParentId::Version(version_id(2))))),
     ];
     let can = |needed: &Option<StoreCapability>| needed.is_none_or(|needed| subject.can(needed));
     parts.into_iter().filter(|(needed, ..)| can(needed)).map(|(_, code, part)| (part, code)).collect()
@@ -142,6 +152,8 @@ pub(super) fn changeset(log: LogId, parts: &[Part], from: u64) -> Changeset {
         Part::Change(change) => changeset.and(*change, event_id()),
         Part::Audit => changeset.recording(entry("payload")),
         Part::Letter => changeset.burying(letter(log, from + 1, "reason")),
+        Part::Known(parent) => changeset.knowing(parent, app_id(1)),
+        Part::Gone(parent) => changeset.parting(parent),
         Part::Remember(key) => changeset.remembering(answer(key, "outcome", 0, 100)),
         Part::Guard(guard) => changeset.guarded(guard),
     })

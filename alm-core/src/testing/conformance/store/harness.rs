@@ -20,6 +20,10 @@ pub enum StoreCapability {
     Accounts,
     /// It keeps the audit log.
     Audit,
+    /// It keeps what is known of parents that live elsewhere.
+    Parents,
+    /// It lends roles.
+    Roles,
     /// What was committed is still there after the store was closed and opened again.
     Durability,
     /// Several handles, as of several processes, can work on the same data.
@@ -30,19 +34,22 @@ pub enum StoreCapability {
 
 impl StoreCapability {
     /// Every capability.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Apps,
         Self::Versions,
         Self::Deployments,
         Self::Accounts,
         Self::Audit,
+        Self::Parents,
+        Self::Roles,
         Self::Durability,
         Self::Handles,
         Self::HeldCommits,
     ];
 
     /// Those of a store that keeps everything and lives in one process.
-    pub const SERVICES: [Self; 5] = [Self::Apps, Self::Versions, Self::Deployments, Self::Accounts, Self::Audit];
+    pub const SERVICES: [Self; 7] =
+        [Self::Apps, Self::Versions, Self::Deployments, Self::Accounts, Self::Audit, Self::Parents, Self::Roles];
 
     /// A name for people.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +59,8 @@ impl StoreCapability {
             Self::Deployments => "deployments",
             Self::Accounts => "accounts",
             Self::Audit => "audit log",
+            Self::Parents => "parents elsewhere",
+            Self::Roles => "roles",
             Self::Durability => "durability",
             Self::Handles => "several handles",
             Self::HeldCommits => "held commits",

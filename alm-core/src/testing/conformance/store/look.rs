@@ -7,8 +7,8 @@ use tokio::time::timeout;
 use crate::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, Receipt},
     domain::{
-        App, AppName, AuditEntry, ChangesetId, Deployment, Event, EventId, Position, RunningVersion, User, UserRecord,
-        Version,
+        App, AppName, AuditEntry, ChangesetId, Deployment, Event, EventId, Known, ParentId, Position, RunningVersion,
+        User, UserRecord, Version,
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, Store, VersionFilter},
     testing::{
@@ -39,6 +39,7 @@ pub(super) struct Sight {
     remembered: Vec<Option<IdempotencyRecord>>,
     checkpoint: Option<Position>,
     letters: Vec<DeadLetter>,
+    parents: Vec<Option<Known>>,
     receipts: Vec<Option<Receipt>>,
 }
 
@@ -63,6 +64,13 @@ impl Sight {
         }
         if subject.can(StoreCapability::Audit) {
             sight.audit = audit_of(store).await;
+        }
+        if subject.can(StoreCapability::Parents) {
+            for id in 1..4 {
+                for parent in [ParentId::App(app_id(id)), ParentId::Version(version_id(id))] {
+                    sight.parents.push(store.known(parent).await.must("tell what is known of a parent"));
+                }
+            }
         }
         for key in ["ada", "new"] {
             sight.remembered.push(store.remembered(&scope(key)).await.must("read a remembered answer"));

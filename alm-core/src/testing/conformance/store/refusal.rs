@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     changeset::{Changeset, ConsumerName},
-    domain::Subject as About,
+    domain::{LogId, Position, Subject as About},
     ports::{Contention, Store, StoreError, Unique},
     testing::conformance::must::Must,
 };
@@ -25,6 +25,8 @@ pub(super) enum Refusal {
     Stale(About),
     /// This consumer stands elsewhere.
     Moved(ConsumerName),
+    /// This consumer has no letter about the event at this place.
+    Settled(ConsumerName, LogId, Position),
 }
 
 impl Refusal {
@@ -34,6 +36,10 @@ impl Refusal {
             (Self::Missing(expected), StoreError::NotFound(missing)) => missing == expected,
             (Self::Stale(expected), StoreError::Conflict(Contention::Revision(stale))) => stale == expected,
             (Self::Moved(expected), StoreError::Conflict(Contention::Checkpoint(moved))) => moved == expected,
+            (
+                Self::Settled(whose, of, at),
+                StoreError::Conflict(Contention::DeadLetter { consumer, log, position }),
+            ) => (whose, of, at) == (consumer, log, position),
             _ => false,
         }
     }

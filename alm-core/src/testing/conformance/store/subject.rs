@@ -83,7 +83,9 @@ impl Subject {
             | StoreCapability::Versions
             | StoreCapability::Deployments
             | StoreCapability::Accounts
-            | StoreCapability::Audit => self.can(capability),
+            | StoreCapability::Audit
+            | StoreCapability::Parents
+            | StoreCapability::Roles => self.can(capability),
         }
     }
 }

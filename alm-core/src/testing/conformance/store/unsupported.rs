@@ -2,11 +2,13 @@
 
 use crate::{
     changeset::{Change, Changeset, Guard},
-    domain::{AuditIndex, DeploymentStatus, PasswordHash, Revision},
+    domain::{AuditIndex, DeploymentStatus, ParentId, PasswordHash, Revision},
     ports::{AppFilter, AuditFilter, DeploymentFilter, Sequence, Store, StoreError, VersionFilter},
     testing::{
         conformance::{StoreCapability, must::Must},
-        fixtures::{account, app, app_id, deployment, deployment_id, entry, of, username, version, version_id},
+        fixtures::{
+            account, app, app_id, consumer, deployment, deployment_id, entry, of, stamp, username, version, version_id,
+        },
     },
 };
 
@@ -47,6 +49,13 @@ pub(super) async fn refuses(lacking: StoreCapability, mut subject: Subject) {
             is_refused("read an audit entry", store.audit_entry(AuditIndex::FIRST).await);
             is_refused("list audit entries", store.audit_entries(&AuditFilter::default(), None, 10).await);
         }
+        StoreCapability::Parents => {
+            is_refused("tell what is known of an app", store.known(ParentId::App(app_id(1))).await);
+            is_refused("tell what is known of a version", store.known(ParentId::Version(version_id(1))).await);
+        }
+        StoreCapability::Roles => {
+            is_refused("ask for a role", store.lead(&consumer("relay")).await);
+        }
         StoreCapability::Durability | StoreCapability::Handles | StoreCapability::HeldCommits => {}
     }
 }
@@ -80,7 +89,20 @@ fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
             of(Change::password_changed(&username("ada"), PasswordHash::new("other"))),
         ],
         StoreCapability::Audit => vec![of(failed()).recording(entry("x"))],
-        StoreCapability::Durability | StoreCapability::Handles | StoreCapability::HeldCommits => Vec::new(),
+        StoreCapability::Parents => {
+            let parent = ParentId::App(app.id);
+            vec![
+                Changeset::learning(stamp(0), parent, app.id),
+                of(failed()).knowing(parent, app.id),
+                of(failed()).parting(parent),
+                guarded(Guard::ParentKnown(parent)),
+                guarded(Guard::ParentKnown(ParentId::Version(version.id))),
+            ]
+        }
+        StoreCapability::Roles
+        | StoreCapability::Durability
+        | StoreCapability::Handles
+        | StoreCapability::HeldCommits => Vec::new(),
     }
 }
 
