@@ -9,7 +9,7 @@ use alm_core::{
 use alm_test_support::postgres::Server;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, QueryBuilder, Row as _};
 
-use super::{DeploymentsOf, VersionsOf, apps, audit, deployments, versions};
+use super::{DeploymentsOf, VersionsOf, apps, audit, deployments, parents, versions};
 use crate::{PostgresOptions, PostgresStore};
 
 /// Rows of which a hundred have the label, and as many as one would have in months.
@@ -22,6 +22,8 @@ const FILL: &str = "
         FROM generate_series(1, 20000) n;
     INSERT INTO audit_entries SELECT n, gen_random_uuid(), decode('aa', 'hex'), decode('bb', 'hex'), '{}', n, n, 'ada', \
             n::text::bytea, n FROM generate_series(1, 20000) n;
+    INSERT INTO known_apps SELECT n, n FROM generate_series(1, 20000) n;
+    INSERT INTO known_versions SELECT n, n FROM generate_series(1, 20000) n;
     ANALYZE";
 
 /// Pages, and the indexes in which each is to be found.
@@ -64,10 +66,13 @@ fn pages() -> Vec<(String, &'static [&'static str])> {
             &["audit_by_latest", "audit_entries_pkey"],
         ),
     ];
+    let of_parents =
+        [(parents::OF_AN_APP, &["known_apps_id"] as &[_]), (parents::OF_A_VERSION, &["known_versions_id"])];
     let of_an_app =
         [(VersionsOf::STATEMENT, &["versions_of_app"] as &[_]), (DeploymentsOf::STATEMENT, &["deployments_of_app"])];
     let sql = QueryBuilder::into_string;
     let mut pages = Vec::from(of_an_app.map(|(statement, index)| (statement.to_owned(), index)));
+    pages.extend(of_parents.map(|(statement, index)| (statement.to_owned(), index)));
     pages.extend(of_apps.into_iter().map(|(filter, index)| (sql(apps::page(&filter, None, 50).unwrap()), index)));
     pages.extend(
         of_versions.into_iter().map(|(filter, index)| (sql(versions::page(&filter, None, 50).unwrap()), index)),

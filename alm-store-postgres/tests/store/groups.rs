@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alm_core::{
     changeset::{Change, Changeset, Guard, Receipt},
-    domain::{DeploymentStatus, Position, Revision, Subject},
+    domain::{DeploymentStatus, ParentId, Position, Revision, Subject},
     ports::{Committer, Contention, EventLog, Reader, StoreError, Unique},
     testing::{
         fixtures::{
@@ -28,6 +28,12 @@ fn new_version(id: i64, app: i64) -> Changeset {
     of(Change::version_created(&version(id, app, &format!("v{id}")))).guarded(Guard::AppExists(app_id(app)))
 }
 
+/// A version of an app that lives elsewhere.
+fn version_of(id: i64, app: i64) -> Changeset {
+    let guard = Guard::ParentKnown(ParentId::App(app_id(app)));
+    of(Change::version_created(&version(id, app, &format!("v{id}")))).guarded(guard)
+}
+
 /// A number from the database, where `$schema` stands for the name of the schema.
 async fn number(place: &Place, statement: &str) -> i64 {
     let statement = statement.replace("$schema", place.schema());
@@ -45,6 +51,39 @@ async fn what_comes_at_the_same_time_shares_a_transaction() {
     assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
     assert_eq!(number(&place, "SELECT count(DISTINCT xmin::text) FROM $schema.versions").await, 1);
     assert_eq!(log_with(&*store, 61).await.len(), 61);
+}
+
+#[tokio::test]
+async fn those_under_a_guard_of_a_parent_elsewhere_share_a_transaction_too() {
+    // given a parent of each kind, and one that is gone
+    let place = Place::migrated().await;
+    let store = place.store().await;
+    let (app, version) = (ParentId::App(app_id(1)), ParentId::Version(version_id(1)));
+    for parent in [app, version] {
+        store.commit(Changeset::learning(stamp(0), parent, app_id(1))).await.unwrap();
+    }
+    store.commit(of(Change::login_failed(&username("ada"))).parting(ParentId::App(app_id(2)))).await.unwrap();
+    let children = |app| {
+        (1..=30).map(move |id| version_of(id + 100 * app, app)).chain((1..=30).map(move |id| {
+            of(Change::deployment_created(&deployment(id + 100 * app, 1, app))).guarded(Guard::ParentKnown(version))
+        }))
+    };
+
+    // when
+    let receipts = at_once(&store, children(1).collect()).await;
+
+    // then
+    assert!(receipts.iter().all(Result::is_ok), "{receipts:?}");
+    let transactions = "SELECT count(DISTINCT xmin::text) FROM \
+                        (SELECT xmin FROM $schema.versions UNION ALL SELECT xmin FROM $schema.deployments) made";
+    assert_eq!(number(&place, transactions).await, 1);
+
+    // when the parent of some is gone
+    let answers = at_once(&store, children(2).collect()).await;
+
+    // then those are refused, and no other
+    let refused = |answer: &Result<_, _>| matches!(answer, Err(StoreError::GuardFailed(Guard::ParentKnown(_))));
+    assert!(answers[..30].iter().all(refused) && answers[30..].iter().all(Result::is_ok), "{answers:?}");
 }
 
 #[tokio::test]

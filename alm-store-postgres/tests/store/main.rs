@@ -12,6 +12,7 @@ mod model;
 mod network;
 mod outages;
 mod place;
+mod roles;
 mod silence;
 mod tls;
 mod upgrades;

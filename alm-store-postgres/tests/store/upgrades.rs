@@ -10,11 +10,11 @@
 use std::{env, error::Error as _, fs, process::Command};
 
 use alm_core::{
-    changeset::Change,
-    domain::Labels,
-    ports::{AppFilter, BackendErrorKind, Committer, EventLog, LabelFilter, Reader},
+    changeset::{Change, Changeset, Guard},
+    domain::{Known, Labels, ParentId},
+    ports::{AppFilter, BackendErrorKind, Committer, EventLog, LabelFilter, Reader, Roles},
     testing::{
-        fixtures::{app, of},
+        fixtures::{app, app_id, consumer, of, stamp, version_id},
         inspect::log_with,
         sample,
     },
@@ -159,6 +159,12 @@ async fn a_server_works_on_with_the_rights_that_it_had_before_a_migration() {
         let label = LabelFilter { key: "a".to_owned(), value: "b".to_owned() };
         let filter = AppFilter { labels: vec![label], ..AppFilter::default() };
         assert!(store.apps(&filter, None, 10).await.unwrap().contains(&labelled));
+        let parent = ParentId::Version(version_id(900));
+        store.commit(Changeset::learning(stamp(0), parent, app_id(900))).await.unwrap();
+        store.commit(of(Change::app_created(&app(901, "guarded"))).guarded(Guard::ParentKnown(parent))).await.unwrap();
+        store.commit(of(Change::app_created(&app(902, "parted"))).parting(parent)).await.unwrap();
+        assert_eq!(store.known(parent).await.unwrap(), Some(Known::Gone));
+        assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
         store.close().await;
         place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     }

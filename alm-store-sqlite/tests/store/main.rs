@@ -11,6 +11,7 @@ mod histories;
 mod in_folder;
 mod migrations;
 mod model;
+mod roles;
 mod together;
 mod trims;
 mod upgrades;
