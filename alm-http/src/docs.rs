@@ -12,9 +12,9 @@ use axum::{
 use serde_json::{Value, json};
 use utoipa_swagger_ui::Config;
 
-use crate::{error::ApiError, state::ApiState};
+use crate::error::ApiError;
 
-pub(crate) fn routes(document: Value) -> Router<ApiState> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: Value) -> Router<S> {
     let document = Arc::new(document);
     // Relative to the page, so that it also holds below a prefix.
     let config = Arc::new(Config::from("../openapi.json"));

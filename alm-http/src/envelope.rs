@@ -35,6 +35,12 @@ impl RequestId {
     }
 }
 
+/// Marks an answer that another service has given, which passes as it is; and says what the route is called here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed {
+    pub(crate) route: &'static str,
+}
+
 fn new_id() -> HeaderValue {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text = SystemIds.uuid_v7().hyphenated().encode_lower(&mut text);
@@ -54,10 +60,12 @@ pub(crate) async fn envelope(mut request: Request, next: Next) -> Response {
         tracing::error!(request_id = id.as_str(), panic = panic_message(panic.as_ref()), "a handler panicked");
         ApiError::internal().into_response()
     });
-    let mut response = render(response, &uri, &id);
+    let relayed = response.extensions().get::<Relayed>().copied();
+    let mut response = if relayed.is_some() { response } else { render(response, &uri, &id) };
     response.headers_mut().insert(X_REQUEST_ID, id.0.clone());
     // RFC 9110, section 9.3.2: HEAD has the headers of GET, the router answers it as GET.
-    record(&method, route.as_ref(), response.status(), started, &id);
+    let route = relayed.map(|relayed| relayed.route).or(route.as_ref().map(MatchedPath::as_str));
+    record(&method, route, response.status(), started, &id);
     response
 }
 
@@ -85,9 +93,9 @@ fn render(mut response: Response, uri: &Uri, id: &RequestId) -> Response {
     rendered
 }
 
-fn record(method: &Method, route: Option<&MatchedPath>, status: StatusCode, started: Instant, id: &RequestId) {
+fn record(method: &Method, route: Option<&str>, status: StatusCode, started: Instant, id: &RequestId) {
     let elapsed = started.elapsed();
-    let route = route.map_or("unmatched", MatchedPath::as_str);
+    let route = route.unwrap_or("unmatched");
     let method = match method.as_str() {
         known @ ("GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "OPTIONS" | "PATCH") => known,
         // A method is the client's to choose, and each label value is a time series.

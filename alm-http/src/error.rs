@@ -8,11 +8,14 @@ use alm_core::{
     services::Error,
 };
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use crate::problem::{Dependency, Pending, ProblemField};
+use crate::{
+    problem::{Dependency, Pending, ProblemField},
+    upstream::{Fault, UpstreamError},
+};
 
 /// Why a request is not answered as asked. It becomes a problem when the response leaves.
 #[derive(Debug)]
@@ -107,6 +110,61 @@ impl ApiError {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail);
         error.0.problem.dependencies = dependencies;
         error.retry_after(Duration::from_secs(1))
+    }
+
+    /// The events of one service are asked of the gateway.
+    pub(crate) fn no_common_log() -> Self {
+        let detail = "each service has an event log of its own: ask it at its own address, not through the gateway";
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    /// A service behind the gateway gave no answer to a request; `changes` if it may have changed something.
+    pub(crate) fn upstream(error: &UpstreamError, changes: bool) -> Self {
+        let (status, retry_after) = match error.fault {
+            // The fault is the client's, who learns what it would without the gateway.
+            Fault::RequestTooSlow => return Self::too_slow(),
+            Fault::RequestBroken => {
+                return Self::new(StatusCode::BAD_REQUEST, "body-broken", "the body of the request has broken off");
+            }
+            Fault::CircuitOpen(pause) => (StatusCode::SERVICE_UNAVAILABLE, Some(pause)),
+            Fault::Unreachable => (StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(1))),
+            Fault::TimedOut => (StatusCode::GATEWAY_TIMEOUT, None),
+            Fault::Failed => (StatusCode::BAD_GATEWAY, None),
+        };
+        let unknown = changes && error.fault.was_sent();
+        let (outcome, rest) = if unknown {
+            ("unknown", "whether the change was made is not known, so look before you try again")
+        } else {
+            ("not_applied", "nothing was changed")
+        };
+        let mut problem = Self::new(status, error.fault.code(), format!("{error}; {rest}"));
+        problem.0.problem.outcome = Some(outcome.to_owned());
+        problem.0.problem.upstream = Some(error.upstream.to_owned());
+        match retry_after {
+            Some(after) => problem.retry_after(after),
+            None => problem,
+        }
+    }
+
+    /// What another service has refused, with the headers that belong to it.
+    pub(crate) fn refused(
+        status: StatusCode,
+        code: &str,
+        detail: String,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Self {
+        let mut problem = Self::new(status, code, detail);
+        problem.0.headers = headers;
+        problem
+    }
+
+    /// Requests go round in a circle.
+    pub(crate) fn loop_detected(upstream: &str) -> Self {
+        let detail = "the request has come back to the gateway: the address of an upstream is the gateway's own";
+        let mut problem = Self::new(StatusCode::BAD_GATEWAY, "upstream-failed", detail);
+        problem.0.problem.outcome = Some("not_applied".to_owned());
+        problem.0.problem.upstream = Some(upstream.to_owned());
+        problem
     }
 
     /// The service has a bug.

@@ -5,6 +5,7 @@
 //! - `/openapi.json`, `/docs`: what it is, and a page to try it.
 //! - `/healthz`, `/readyz`, `/metrics`: the state of the process.
 //!
+//! Where the services run apart, [`gateway`] gives their common front.
 //! [`auth`] holds the adapters for identity (JWT, argon2id), [`serve`](mod@serve) an accept loop with deadlines.
 //!
 //! # Example
@@ -30,6 +31,7 @@ pub mod auth;
 mod docs;
 mod envelope;
 mod error;
+pub mod gateway;
 mod openapi;
 mod operations;
 mod problem;
@@ -39,6 +41,7 @@ mod response;
 mod router;
 pub mod serve;
 mod state;
+pub mod upstream;
 
 pub use operations::metrics_router;
 pub use problem::{Dependency, Problem, ProblemField};

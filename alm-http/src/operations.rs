@@ -45,17 +45,17 @@ pub fn metrics_router(alm: Alm, render: MetricsRenderer) -> Router {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`, or `ready`.
-    status: &'static str,
+    pub(crate) status: &'static str,
     /// What the service needs, and its state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    dependencies: Vec<Dependency>,
+    pub(crate) dependencies: Vec<Dependency>,
 }
 
 /// Is the process alive?
 ///
 /// It never depends on anything else.
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Health)), security(()))]
-async fn healthz(_: NoParams) -> Json<Health> {
+pub(crate) async fn healthz(_: NoParams) -> Json<Health> {
     Json(Health { status: "ok", dependencies: Vec::new() })
 }
 

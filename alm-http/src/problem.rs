@@ -44,6 +44,9 @@ pub struct Problem {
     /// A fault: whether the request was applied, `not_applied` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// A fault behind the gateway: which service gave no answer, such as `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// Not ready: each dependency's state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<Dependency>,
@@ -65,8 +68,8 @@ pub struct ProblemField {
 pub struct Dependency {
     /// What it is, such as `store`.
     pub name: String,
-    /// `up`; `down`; or, of the store, `read-only`: what it has can be read, and it takes no changes, because it is read-only or out
-    /// of space.
+    /// `up`; `down`; of the store, `read-only`: what it has can be read, and it takes no changes, because it is read-only or out
+    /// of space; or, of a service behind the gateway, `degraded`: it answers, and says that it is not ready.
     pub status: String,
     /// For a consumer: how many events it has yet to handle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +100,7 @@ impl Pending {
             allowed: None,
             oldest: None,
             outcome: None,
+            upstream: None,
             dependencies: Vec::new(),
         };
         Self { problem, headers: Vec::new() }

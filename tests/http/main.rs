@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod fields;
 mod filters;
+mod gateway;
 mod idempotency;
 mod identity;
 mod login;

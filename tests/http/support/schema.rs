@@ -80,6 +80,10 @@ impl<'a> Check<'a> {
                 true
             }
             "maxProperties" => value.as_object().is_none_or(|members| members.len() as u64 <= rule.as_u64().unwrap()),
+            "oneOf" => {
+                let fits = |schema: &&Value| faults(self.document, schema, value).is_empty();
+                rule.as_array().unwrap().iter().filter(fits).count() == 1
+            }
             "items" => {
                 for (place, item) in value.as_array().into_iter().flatten().enumerate() {
                     self.value(rule, item, &format!("{at}/{place}"));

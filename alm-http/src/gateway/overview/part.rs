@@ -1,0 +1,160 @@
+//! One part of an overview.
+
+use std::{collections::VecDeque, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts, response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    error::ApiError,
+    upstream::{Upstream, UpstreamError},
+};
+
+use super::super::proxy::on_behalf;
+
+/// How many pages are read for what stands at the end of a list.
+const MAX_PAGES: usize = 10;
+/// The most that one answer may have: a page of 50 versions with all that they can have is smaller.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why a part could not be had.
+#[derive(Debug)]
+pub(super) enum Gap {
+    Answered(Refusal),
+    Failed(UpstreamError),
+    TimedOut,
+    /// What was answered can't be read.
+    Malformed,
+    /// The newest stand too far from the beginning of the list.
+    TooMany,
+}
+
+/// A service has answered something else than what was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    code: String,
+    detail: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl From<Refusal> for ApiError {
+    fn from(Refusal { status, code, detail, headers }: Refusal) -> Self {
+        Self::refused(status, &code, detail, headers)
+    }
+}
+
+impl Gap {
+    /// The caller may not see it.
+    pub(super) fn forbidden() -> Self {
+        let (code, detail) = ("forbidden".to_owned(), "the role may not see this".to_owned());
+        Self::Answered(Refusal { status: StatusCode::FORBIDDEN, code, detail, headers: Vec::new() })
+    }
+
+    /// Code and detail.
+    pub(super) fn told(self) -> (String, String) {
+        let (code, detail) = match self {
+            Self::Answered(refusal) if refusal.status == StatusCode::FORBIDDEN => {
+                return ("forbidden".to_owned(), refusal.detail);
+            }
+            Self::Answered(refusal) => return (refusal.code, refusal.detail),
+            Self::Failed(error) => return (error.fault.code().to_owned(), error.to_string()),
+            Self::TimedOut => ("upstream-timeout", "the service did not answer in time"),
+            Self::Malformed => ("upstream-failed", "the service did not answer properly"),
+            Self::TooMany => ("too-many", "there are too many to find the newest among them; read the list instead"),
+        };
+        (code.to_owned(), detail.to_owned())
+    }
+}
+
+/// Asks for parts on behalf of a client.
+pub(super) struct Asking<'a> {
+    pub(super) of: &'a Parts,
+    /// How long one part may take.
+    pub(super) patience: Duration,
+}
+
+impl Asking<'_> {
+    /// What is at `path`.
+    pub(super) async fn one(&self, upstream: &Upstream, path: String) -> Result<Value, Gap> {
+        self.within(async { Ok(self.get(upstream, &path).await?.0) }).await
+    }
+
+    /// The list at `path`, its first page.
+    pub(super) async fn first(&self, upstream: &Upstream, path: String) -> Result<Vec<Value>, Gap> {
+        self.within(async { Ok(self.get(upstream, &path).await?.0) }).await
+    }
+
+    /// The last `count` of the list at `path`, the last of them first.
+    pub(super) async fn newest(&self, upstream: &Upstream, path: String, count: usize) -> Result<Vec<Value>, Gap> {
+        let reading = async {
+            let mut newest = VecDeque::new();
+            let mut next = Some(path);
+            for _ in 0..MAX_PAGES {
+                let Some(path) = next else { break };
+                let (page, link): (Vec<Value>, _) = self.get(upstream, &path).await?;
+                for item in page {
+                    newest.push_front(item);
+                    newest.truncate(count);
+                }
+                next = link;
+            }
+            if next.is_some() { Err(Gap::TooMany) } else { Ok(newest.into()) }
+        };
+        self.within(reading).await
+    }
+
+    async fn within<T>(&self, part: impl Future<Output = Result<T, Gap>> + Send) -> Result<T, Gap> {
+        timeout(self.patience, part).await.unwrap_or(Err(Gap::TimedOut))
+    }
+
+    /// What is at `path`, and the path of the page after it if there is one.
+    async fn get<T: DeserializeOwned>(&self, upstream: &Upstream, path: &str) -> Result<(T, Option<String>), Gap> {
+        let parts = on_behalf(self.of, upstream, path).ok_or(Gap::Malformed)?;
+        let answer = upstream.send(parts, Body::empty(), true).await.map_err(Gap::Failed)?;
+        let (head, body) = answer.into_parts();
+        let body = read(upstream, body).await?;
+        if head.status != StatusCode::OK {
+            return Err(refusal(&head, &body));
+        }
+        let next = head.headers.get(header::LINK).and_then(|link| next_page(upstream, link));
+        let value = serde_json::from_slice(&body).map_err(|_| Gap::Malformed)?;
+        Ok((value, next))
+    }
+}
+
+async fn read(upstream: &Upstream, body: Incoming) -> Result<Bytes, Gap> {
+    let read = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
+        tracing::warn!(upstream = upstream.name, error = &*error as &dyn std::error::Error, "an answer broke off");
+        Gap::Malformed
+    })?;
+    Ok(read.to_bytes())
+}
+
+fn refusal(head: &response::Parts, body: &[u8]) -> Gap {
+    #[derive(Deserialize)]
+    struct Told {
+        code: String,
+        detail: String,
+    }
+
+    // What is no problem comes from something on the way to the service.
+    let Ok(Told { code, detail }) = serde_json::from_slice(body) else { return Gap::Malformed };
+    let kept = [header::WWW_AUTHENTICATE, header::RETRY_AFTER];
+    let headers = kept.into_iter().filter_map(|name| head.headers.get(&name).cloned().map(|value| (name, value)));
+    Gap::Answered(Refusal { status: head.status, code, detail, headers: headers.collect() })
+}
+
+/// Where `Link` leads, in the one form that ALM sends.
+fn next_page(upstream: &Upstream, link: &HeaderValue) -> Option<String> {
+    let reference = link.to_str().ok()?.strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
+    upstream.base.within(reference).map(ToOwned::to_owned)
+}

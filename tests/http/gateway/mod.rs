@@ -1,0 +1,11 @@
+//! The gateway, before services that answer and others that misbehave.
+
+mod contract;
+mod faults;
+mod given;
+mod overview;
+mod passing;
+mod ready;
+mod retries;
+mod streaming;
+mod wire;
