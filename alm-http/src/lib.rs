@@ -5,7 +5,7 @@
 //! - `/openapi.json`, `/docs`: what it is, and a page to try it.
 //! - `/healthz`, `/readyz`, `/metrics`: the state of the process.
 //!
-//! Where the services run apart, [`gateway`] gives their common front.
+//! Where the services run apart, [`gateway`] gives their common front, and [`directory`] looks parents up at their owner.
 //! [`auth`] holds the adapters for identity (JWT, argon2id), [`serve`](mod@serve) an accept loop with deadlines.
 //!
 //! # Example
@@ -28,6 +28,7 @@
 //! ```
 
 pub mod auth;
+pub mod directory;
 mod docs;
 mod envelope;
 mod error;

@@ -16,11 +16,7 @@ use utoipa::ToSchema;
 use crate::{
     error::ApiError,
     request::{NoParams, PathId},
-    resources::{
-        apps::{AppBody, EnvironmentBody},
-        audit::AuditEntryBody,
-        versions::VersionBody,
-    },
+    resources::{apps::AppBody, audit::AuditEntryBody, environments::EnvironmentBody, versions::VersionBody},
     upstream::Upstream,
 };
 

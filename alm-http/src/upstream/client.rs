@@ -86,6 +86,11 @@ impl Upstream {
         }
     }
 
+    /// The answer to a request without a body, tried once.
+    pub(crate) async fn ask(&self, parts: Parts) -> Result<Response<Incoming>, UpstreamError> {
+        self.attempt(parts, Kept::new(Body::empty())).await
+    }
+
     /// The answer to a request without a body, tried once, whatever the circuit says; it does not count there either.
     pub(crate) async fn probe(&self, parts: Parts) -> Result<Response<Incoming>, UpstreamError> {
         self.unguarded(parts, Kept::new(Body::empty())).await

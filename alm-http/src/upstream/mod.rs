@@ -1,5 +1,5 @@
 //! Calls to other services of ALM: pooled HTTP/1.1 with deadlines, a circuit breaker for each service, and a few tries where
-//! nothing was sent. The [gateway](crate::gateway) speaks through it.
+//! nothing was sent. The [gateway](crate::gateway) and the [directory](crate::directory) speak through it.
 //!
 //! Only plain `http` is spoken: between services it belongs on a network of their own, or behind a proxy that adds TLS.
 
@@ -17,5 +17,6 @@ pub use config::UpstreamConfig;
 pub use url::{BaseUrl, InvalidBaseUrl};
 
 pub(crate) use answer::AnswerBody;
+pub(crate) use backoff::full_jitter;
 pub(crate) use client::{Client, Upstream};
 pub(crate) use error::{Fault, UpstreamError};

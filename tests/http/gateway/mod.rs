@@ -1,6 +1,7 @@
 //! The gateway, before services that answer and others that misbehave.
 
 mod contract;
+mod directory;
 mod faults;
 mod given;
 mod overview;
