@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod journal;
 pub mod migrations;
+pub mod nats;
 pub mod network;
 pub mod postgres;
 pub mod process;
