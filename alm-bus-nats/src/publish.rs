@@ -1,0 +1,152 @@
+//! Publishing: all of a call on its way at once, and done when the stream has acknowledged each.
+
+use std::{collections::VecDeque, error::Error as _, future::IntoFuture, sync::Arc};
+
+use alm_core::{
+    domain::{CloudEvent, Event},
+    ports::{BackendError, BackendErrorKind, BusError},
+};
+use async_nats::{
+    HeaderMap,
+    header::NATS_MESSAGE_ID,
+    jetstream::{
+        self, ErrorCode,
+        context::{PublishError, PublishErrorKind},
+        message::PublishMessage,
+    },
+};
+
+use crate::{
+    bus::{Inner, WINDOW},
+    fault::{kind_of, unknown},
+    link::{Period, broken},
+};
+
+/// What an event is, to whoever reads its headers.
+const CONTENT_TYPE: &str = "application/cloudevents+json";
+
+/// Where a publication has ended, and why. Everything before is stored.
+struct Stopped {
+    at: usize,
+    why: Why,
+}
+
+enum Why {
+    /// No stream takes it.
+    NoStream,
+    /// It will never be taken.
+    NeverTaken(String),
+    Fault(BackendError),
+}
+
+pub(crate) async fn publish(bus: &Inner, events: &[Arc<Event>]) -> Result<(), BusError> {
+    let mut stored = 0;
+    let mut looked_again = false;
+    while stored < events.len() {
+        let period = bus.link.up("publish").await?;
+        bus.stream(period, "publish").await?;
+        let Err(Stopped { at, why }) = send(bus, period, &events[stored..]).await else { break };
+        stored += at;
+        match why {
+            // It has gone since it was looked at: the server has lost its store, or someone has removed it.
+            Why::NoStream if !looked_again => {
+                looked_again = true;
+                bus.forget().await;
+            }
+            Why::NoStream => {
+                let source = "no stream takes the events";
+                return Err(unknown(BackendErrorKind::Unavailable, "publish", source).into());
+            }
+            Why::NeverTaken(reason) => return Err(BusError::Rejected { event: events[stored].id, reason }),
+            Why::Fault(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn send(bus: &Inner, period: Period, events: &[Arc<Event>]) -> Result<(), Stopped> {
+    let mut acks = VecDeque::with_capacity(events.len().min(WINDOW));
+    let mut acknowledged = 0;
+    for (at, event) in events.iter().enumerate() {
+        if acks.len() == WINDOW {
+            await_first(bus, period, &mut acks, &mut acknowledged).await?;
+        }
+        // What is written after a reconnection would be stored, and what was written before it may be lost: out of order.
+        if bus.link.is_lost(period) {
+            return Err(Stopped { at: acknowledged, why: Why::Fault(broken("publish")) });
+        }
+        let sent = match event.data.event_type().and_then(|event_type| bus.subjects.event(event_type)) {
+            Some(subject) => bus.jetstream.send_publish(subject, message(event)).await.map_err(why),
+            None => Err(Why::NeverTaken("it is of a type that is not published".to_owned())),
+        };
+        match sent {
+            Ok(ack) => acks.push_back(ack.into_future()),
+            Err(why) => {
+                // Those before it come first, also in the answer.
+                while !acks.is_empty() {
+                    await_first(bus, period, &mut acks, &mut acknowledged).await?;
+                }
+                return Err(Stopped { at, why });
+            }
+        }
+    }
+    while !acks.is_empty() {
+        await_first(bus, period, &mut acks, &mut acknowledged).await?;
+    }
+    Ok(())
+}
+
+type Ack = <jetstream::context::PublishAckFuture as IntoFuture>::IntoFuture;
+
+async fn await_first(
+    bus: &Inner,
+    period: Period,
+    acks: &mut VecDeque<Ack>,
+    acknowledged: &mut usize,
+) -> Result<(), Stopped> {
+    let Some(ack) = acks.front_mut() else { return Ok(()) };
+    let why = match bus.link.during(period, "publish", ack).await {
+        // A duplicate is there, as it should be.
+        Ok(Ok(_)) => {
+            acks.pop_front();
+            *acknowledged += 1;
+            return Ok(());
+        }
+        Ok(Err(error)) => match why(error) {
+            Why::Fault(error) => Why::Fault(bus.link.explained(error)),
+            why => why,
+        },
+        Err(error) => Why::Fault(error),
+    };
+    Err(Stopped { at: *acknowledged, why })
+}
+
+fn message(event: &Event) -> PublishMessage {
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_MESSAGE_ID, event.id.to_string());
+    headers.insert("Content-Type", CONTENT_TYPE);
+    PublishMessage::build().headers(headers).payload(CloudEvent::encode(event).into())
+}
+
+fn why(error: PublishError) -> Why {
+    let kind = match error.kind() {
+        PublishErrorKind::StreamNotFound => return Why::NoStream,
+        PublishErrorKind::MaxPayloadExceeded => return Why::NeverTaken(reason(&error)),
+        PublishErrorKind::TimedOut => BackendErrorKind::Timeout,
+        PublishErrorKind::BrokenPipe => BackendErrorKind::Unavailable,
+        PublishErrorKind::MaxAckPending => BackendErrorKind::Overloaded,
+        PublishErrorKind::WrongLastMessageId | PublishErrorKind::WrongLastSequence => BackendErrorKind::Internal,
+        PublishErrorKind::Other => match error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()) {
+            Some(refused) if refused.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => {
+                return Why::NeverTaken(reason(&error));
+            }
+            Some(refused) => kind_of(refused.code(), refused.error_code()),
+            None => BackendErrorKind::Unavailable,
+        },
+    };
+    Why::Fault(unknown(kind, "publish", error))
+}
+
+fn reason(error: &PublishError) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}

@@ -1,0 +1,326 @@
+//! A reader of the stream, by pull requests.
+//!
+//! It asks for no more than its caller wants, so that nothing lies here while another subscription of the name waits: first for
+//! what there is at once, and when there is nothing, for one message, whenever it comes. What was pulled by a wait that was
+//! dropped is given by the next one.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use alm_core::{
+    changeset::ConsumerName,
+    domain::{CloudEvent, LogId, Position},
+    ports::{BackendError, BackendErrorKind, BusError, Delivery, DeliveryTag, Message, Place, Subscription},
+};
+use async_nats::{Client, StatusCode, Subject, Subscriber};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    acks::{Given, Unacknowledged},
+    bus::Inner,
+    fault::{ADAPTER, not_applied, unknown},
+    link::Period,
+    reply::standing,
+};
+
+/// How long a request for whatever comes stands, and how often the server says meanwhile that it does.
+const EXPIRES: Duration = Duration::from_secs(30);
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long the answer to a request for what there is may take to come.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How many acknowledgements are on their way at once.
+const ACKS: usize = 256;
+
+/// How long what is still on its way to a subscription that was dropped is waited for, to be given back.
+const LEFTOVERS: Duration = Duration::from_secs(5);
+
+pub(crate) struct NatsSubscription {
+    bus: Arc<Inner>,
+    consumer: ConsumerName,
+    /// Where the answers to pull requests come; one for the whole life.
+    inbox: String,
+    // There until it is dropped.
+    subscriber: Option<Subscriber>,
+    /// What the server knows of, while it does.
+    pull: Option<Pull>,
+    requests: u64,
+    /// What was pulled and not given, with the stream that it is from.
+    pulled: VecDeque<Pulled>,
+    unacknowledged: Unacknowledged,
+    /// The stream that was there last.
+    log: LogId,
+}
+
+struct Pulled {
+    given: Given,
+    payload: Bytes,
+}
+
+/// That the consumer was there, in a time in which the connection was, and what was asked of it.
+struct Pull {
+    period: Period,
+    log: LogId,
+    request: Option<Request>,
+}
+
+/// A request that may still be answered.
+struct Request {
+    /// Where its answers of no message come.
+    reply: Subject,
+    left: usize,
+    waits: bool,
+    /// When nothing that comes by then means that it was lost.
+    until: Instant,
+}
+
+/// What has come of a request.
+enum Came {
+    Message,
+    /// There is no more now.
+    Nothing,
+    /// It is to be made again.
+    Again,
+    /// Not a word, as when the server knows no such consumer.
+    Silence,
+    /// Consumer or stream may be gone.
+    Lost(BackendError),
+}
+
+impl NatsSubscription {
+    pub(crate) async fn open(bus: Arc<Inner>, consumer: ConsumerName) -> Result<Self, BackendError> {
+        let period = bus.link.up("subscribe").await?;
+        let info = bus.stream(period, "subscribe").await?;
+        bus.consumers.ensure(&bus.link, period, &bus.wanted, &info, &consumer).await?;
+        let inbox = bus.link.client.new_inbox();
+        let subscriber = bus.link.client.subscribe(format!("{inbox}.*")).await;
+        let subscriber = subscriber.map_err(|error| not_applied(BackendErrorKind::Unavailable, "subscribe", error))?;
+        let pull = Some(Pull { period, log: info.log, request: None });
+        let (pulled, unacknowledged) = (VecDeque::new(), Unacknowledged::default());
+        let subscriber = Some(subscriber);
+        Ok(Self { bus, consumer, inbox, subscriber, pull, requests: 0, pulled, unacknowledged, log: info.log })
+    }
+
+    /// Pulls until there is something to give.
+    async fn pull(&mut self, limit: usize) -> Result<(), BackendError> {
+        let mut losses = 0;
+        let (mut waits, mut looked) = (false, false);
+        loop {
+            self.prepare().await?;
+            let asks = self.pull.as_ref().is_some_and(|pull| pull.request.is_none());
+            if asks {
+                let missing = limit - self.pulled.len().min(limit - 1);
+                self.request(if waits { 1 } else { missing }, waits).await?;
+            }
+            match self.answer().await? {
+                Came::Message if self.pull.as_ref().is_some_and(|pull| pull.request.is_some()) => {}
+                Came::Message => return Ok(()),
+                // What has come before is to be given.
+                Came::Nothing | Came::Again | Came::Silence | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
+                Came::Nothing => waits = true,
+                Came::Again => {}
+                Came::Silence if looked => waits = true,
+                Came::Silence => {
+                    looked = true;
+                    self.pull = None;
+                    self.bus.forget().await;
+                }
+                Came::Lost(error) => {
+                    losses += 1;
+                    self.pull = None;
+                    self.bus.forget().await;
+                    if losses > 1 {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The consumer is there afterwards, also if the server has lost it since.
+    async fn prepare(&mut self) -> Result<(), BackendError> {
+        if self.pull.as_ref().is_some_and(|pull| !self.bus.link.is_lost(pull.period)) {
+            return Ok(());
+        }
+        self.pull = None;
+        let Self { bus, consumer, .. } = self;
+        let period = bus.link.up("next").await?;
+        let info = bus.stream(period, "next").await?;
+        bus.consumers.ensure(&bus.link, period, &bus.wanted, &info, consumer).await?;
+        if self.log != info.log {
+            // What an earlier stream had can't be acknowledged any more. Whoever published it knows of it.
+            tracing::warn!(consumer = consumer.as_str(), "the stream was made anew");
+            self.pulled.clear();
+            self.log = info.log;
+        }
+        self.pull = Some(Pull { period, log: info.log, request: None });
+        Ok(())
+    }
+
+    async fn request(&mut self, batch: usize, waits: bool) -> Result<(), BackendError> {
+        self.requests += 1;
+        let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
+        let request = if waits {
+            json!({"batch": 1, "expires": EXPIRES.as_nanos(), "idle_heartbeat": HEARTBEAT.as_nanos()})
+        } else {
+            json!({"batch": batch, "no_wait": true})
+        };
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.bus.wanted.name, self.consumer);
+        let sent = self.bus.link.client.publish_with_reply(subject, reply.clone(), request.to_string().into()).await;
+        sent.map_err(|error| not_applied(BackendErrorKind::Unavailable, "next", error))?;
+        if let Some(pull) = &mut self.pull {
+            let until = Instant::now() + if waits { 2 * HEARTBEAT } else { AT_ONCE };
+            pull.request = Some(Request { reply, left: batch, waits, until });
+        }
+        Ok(())
+    }
+
+    /// Waits for what comes of the request.
+    async fn answer(&mut self) -> Result<Came, BackendError> {
+        let Some(pull) = &mut self.pull else { return Ok(Came::Again) };
+        let (Some(request), Some(subscriber)) = (&mut pull.request, &mut self.subscriber) else {
+            return Ok(Came::Again);
+        };
+        let message = tokio::select! {
+            biased;
+            message = timeout_at(request.until, subscriber.next()) => message,
+            // What it was asked went with it.
+            () = self.bus.link.lost(pull.period) => return Ok(Came::Again),
+        };
+        let message = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(not_applied(BackendErrorKind::Unavailable, "next", "the connection was closed")),
+            Err(_) if request.waits => {
+                let lost =
+                    unknown(BackendErrorKind::Timeout, "next", "the server has forgotten the consumer's request");
+                return Ok(Came::Lost(lost));
+            }
+            Err(_) => {
+                pull.request = None;
+                return Ok(Came::Silence);
+            }
+        };
+
+        if let Some(status) = message.status.filter(|status| *status != StatusCode::OK) {
+            if message.subject != request.reply {
+                return Ok(Came::Again);
+            }
+            let waits = request.waits;
+            if status == StatusCode::IDLE_HEARTBEAT {
+                request.until = Instant::now() + 2 * HEARTBEAT;
+                return Ok(Came::Again);
+            }
+            pull.request = None;
+            return Ok(match status {
+                StatusCode::NOT_FOUND | StatusCode::TIMEOUT if waits => Came::Again,
+                StatusCode::NOT_FOUND | StatusCode::TIMEOUT => Came::Nothing,
+                _ => {
+                    let told = message.description.unwrap_or_else(|| status.to_string());
+                    Came::Lost(not_applied(BackendErrorKind::Unavailable, "next", format!("NATS says: {told}")))
+                }
+            });
+        }
+        let Some((reply, standing)) = message.reply.and_then(|reply| {
+            let standing = standing(&reply)?;
+            Some((reply, standing))
+        }) else {
+            tracing::warn!(subject = %message.subject, "what came is no delivery of a stream");
+            return Ok(Came::Again);
+        };
+        let given = Given { log: pull.log, sequence: standing.sequence, reply };
+        self.pulled.push_back(Pulled { given, payload: message.payload });
+        request.left = request.left.saturating_sub(1);
+        if request.left == 0 || !request.waits && standing.pending == 0 {
+            pull.request = None;
+        }
+        Ok(Came::Message)
+    }
+
+    fn give(&mut self, limit: usize) -> Vec<Delivery> {
+        let given = limit.min(self.pulled.len());
+        let Self { pulled, unacknowledged, .. } = self;
+        let give = |Pulled { given, payload }: Pulled| {
+            let message = match CloudEvent::decode(&payload) {
+                Ok(event) => Message::Event(Arc::new(event)),
+                Err(reason) => Message::Unreadable {
+                    place: Place { log: given.log, position: Position::new(given.sequence) },
+                    payload: payload.to_vec(),
+                    reason: reason.to_string(),
+                },
+            };
+            Delivery { tag: unacknowledged.give(given), message }
+        };
+        pulled.drain(..given).map(give).collect()
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Subscription for NatsSubscription {
+    async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BusError> {
+        if self.pulled.is_empty() {
+            self.pull(limit).await?;
+        }
+        Ok(self.give(limit))
+    }
+
+    async fn ack(&mut self, deliveries: &[DeliveryTag]) -> Result<(), BusError> {
+        let unknown = |error: String| BackendError::internal(ADAPTER, "ack").with_source(error);
+        let mut pending = Vec::with_capacity(deliveries.len());
+        for tag in deliveries {
+            if let Some(given) = self.unacknowledged.get(*tag).map_err(unknown)? {
+                pending.push((*tag, given.clone()));
+            }
+        }
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let period = self.bus.link.up("ack").await?;
+        let log = self.bus.stream(period, "ack").await?.log;
+        let link = &self.bus.link;
+        let acks = pending.into_iter().map(|(tag, given)| async move {
+            // What the stream of that time had will not come again.
+            if given.log == log {
+                link.request(period, "ack", given.reply, Bytes::from_static(b"+ACK")).await?;
+            }
+            Ok::<_, BackendError>(tag)
+        });
+        let mut acks = stream::iter(acks).buffer_unordered(ACKS);
+        while let Some(tag) = acks.try_next().await? {
+            self.unacknowledged.done(tag);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for NatsSubscription {
+    fn drop(&mut self) {
+        // Without a runtime it comes again by itself, when its time is over.
+        let (Ok(runtime), Some(subscriber)) = (Handle::try_current(), self.subscriber.take()) else { return };
+        let mut held = self.unacknowledged.replies(self.log);
+        held.extend(self.pulled.drain(..).map(|pulled| pulled.given.reply));
+        runtime.spawn(timeout(LEFTOVERS, give_back(self.bus.link.client.clone(), subscriber, held)));
+    }
+}
+
+/// Gives back what a subscription held when it was dropped, and what was on its way to it.
+async fn give_back(client: Client, mut subscriber: Subscriber, held: Vec<Subject>) {
+    let nak = async |reply: Subject| drop(client.publish(reply, Bytes::from_static(b"-NAK")).await);
+    for reply in held {
+        nak(reply).await;
+    }
+    if subscriber.drain().await.is_ok() {
+        while let Some(message) = subscriber.next().await {
+            if let Some(reply) = message.reply.filter(|reply| standing(reply).is_some()) {
+                nak(reply).await;
+            }
+        }
+    }
+}

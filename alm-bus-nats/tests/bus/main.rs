@@ -1,0 +1,12 @@
+//! The bus on real servers.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod given;
+mod identity;
+mod limits;
+mod outages;
+mod replays;
+mod streams;
+mod subscriptions;
