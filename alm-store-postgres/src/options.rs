@@ -100,7 +100,8 @@ impl PostgresOptions {
         Ok(self)
     }
 
-    /// How many connections are open at most: 16, at least 2. One of them is for commits that come at the same time.
+    /// How many connections are open at most: 16, at least 2. One of them is for commits that come at the same time. Each
+    /// [role](alm_core::ports::Roles::lead) that the store has lent takes one more.
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections.max(2);
         self

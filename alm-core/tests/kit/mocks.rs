@@ -8,7 +8,7 @@ use std::{
 use alm_core::{
     Principal,
     changeset::ConsumerName,
-    domain::{Password, PasswordHash, Position, Subject, Timestamp},
+    domain::{Known, ParentId, Password, PasswordHash, Position, Subject, Timestamp},
     policy::Action,
     ports::{
         Authenticator, Authorizer, BackendError, BusState, Clock, Committer, Decision, Directory, EventBus, EventLog,
@@ -20,7 +20,7 @@ use alm_core::{
         fixtures::{self, app_id, environment, username, version_id},
         mocks::{
             MockAuthenticator, MockAuthorizer, MockClock, MockDirectory, MockEventBus, MockHandler, MockHeads, MockIds,
-            MockPasswordHasher, MockStore, MockSubscription, MockTimer, MockTokenIssuer,
+            MockLease, MockPasswordHasher, MockStore, MockSubscription, MockTimer, MockTokenIssuer,
         },
     },
 };
@@ -43,6 +43,24 @@ async fn a_store() {
     let at = store.checkpoint(&ConsumerName::parse("reader").unwrap(), store.log_id()).await.unwrap();
     assert_eq!(at, Some(Position::new(5)));
     assert_eq!(store.head().await.unwrap(), Position::START);
+}
+
+#[tokio::test]
+async fn a_store_that_lends_a_role() {
+    let mut mock = MockStore::new();
+    mock.expect_known().returning(|_| Ok(Some(Known::Gone)));
+    mock.expect_lead().withf(|role| role.as_str() == "relay").times(1).returning(|_| {
+        let mut lease = MockLease::new();
+        lease.expect_is_held().times(1).return_const(true);
+        lease.expect_is_held().return_const(false);
+        Ok(Some(Box::new(lease)))
+    });
+    let store: Arc<dyn Store> = Arc::new(mock);
+
+    assert_eq!(store.known(ParentId::App(app_id(1))).await.unwrap(), Some(Known::Gone));
+    let mut lease = store.lead(&ConsumerName::parse("relay").unwrap()).await.unwrap().unwrap();
+    assert!(lease.is_held().await);
+    assert!(!lease.is_held().await);
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Audit entries can't be changed, and the role that the store works under may not even try.
 
 use alm_core::{
-    changeset::Change,
-    domain::Position,
-    ports::{AuditFilter, Committer, EventLog, Reader, Sequence},
-    testing::fixtures::{account, app, deployment, entry, of_all, progress, version},
+    changeset::{Change, Changeset, Guard},
+    domain::{ParentId, Position},
+    ports::{AuditFilter, Committer, EventLog, Reader, Roles, Sequence},
+    testing::fixtures::{account, app, app_id, consumer, deployment, entry, letter, of_all, progress, stamp, version},
 };
 use alm_store_postgres::{
     PostgresStore,
@@ -71,6 +71,14 @@ async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries
     store.commit(everything.recording(entry("payload"))).await.unwrap();
     store.commit(progress(store.log_id(), 0, 1).recording(entry("payload"))).await.unwrap();
 
+    let parent = ParentId::App(app_id(7));
+    store.commit(Changeset::learning(stamp(0), parent, app_id(7))).await.unwrap();
+    let buried = progress(store.log_id(), 1, 2).guarded(Guard::ParentKnown(parent));
+    store.commit(buried.parting(parent).burying(letter(store.log_id(), 2, "reason"))).await.unwrap();
+    let settled = Changeset::settling(stamp(0), consumer("reader"), store.log_id(), Position::new(2));
+    store.commit(settled).await.unwrap();
+    assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
+
     // then it can do its work, sealing included
     assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 2);
     while store.head().await.unwrap() < Position::new(7) {
@@ -78,6 +86,11 @@ async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries
     }
     // and change no entry; insufficient_privilege
     assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 3]);
+    let mut connection = PgConnection::connect_with(&connect).await.unwrap();
+    let forget = AssertSqlSafe(format!("DELETE FROM {}.known_apps", place.schema()));
+    let error = sqlx::query(forget).execute(&mut connection).await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "nor forget what is gone");
+    connection.close().await.unwrap();
     store.close().await;
     place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }

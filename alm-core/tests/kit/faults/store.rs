@@ -8,15 +8,15 @@ use std::{
 };
 
 use alm_core::{
-    changeset::Change,
+    changeset::{Change, Changeset},
     domain::{ChangesetId, ParentId, Position},
     ports::{
         AppFilter, AuditFilter, BackendErrorKind, Committer, DeploymentFilter, EventBus, EventLog, Ids, Outcome,
-        Reader, Sequence, Store, SystemIds, VersionFilter,
+        Reader, Roles, Sequence, Store, SystemIds, VersionFilter,
     },
     testing::{
         Call, Fault, Faulty, FaultyBus, Gate, MemoryBus, Operation, Plan, Script, Switch,
-        fixtures::{account, app, app_id, at, consumer, deployment_id, of, scope, username, version_id},
+        fixtures::{account, app, app_id, at, consumer, deployment_id, of, scope, stamp, username, version_id},
     },
 };
 use alm_store_memory::MemoryStore;
@@ -224,5 +224,10 @@ async fn without_faults_a_store_is_itself() {
     assert_eq!(faulty.trim(Position::FIRST, at(1), 10).await.unwrap().events, 1, "arguments arrive as they are");
     assert_eq!(faulty.oldest().await.unwrap().get(), 2);
     assert_eq!(faulty.read(Position::START, 1).await.unwrap_err().code(), "gone");
+    let lease = faulty.lead(&consumer("relay")).await.unwrap();
+    assert!(lease.is_some() && store.lead(&consumer("relay")).await.unwrap().is_none(), "it is the store's own role");
+    faulty.commit(Changeset::learning(stamp(0), ParentId::App(app_id(9)), app_id(9))).await.unwrap();
+    let known = store.known(ParentId::App(app_id(9))).await.unwrap();
+    assert!(known.is_some() && faulty.known(ParentId::App(app_id(9))).await.unwrap() == known);
     assert_eq!(create(&faulty).await.unwrap_err().code(), "already-exists", "the store's own errors come through");
 }
