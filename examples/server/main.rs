@@ -1,10 +1,13 @@
-//! The example server: every service in one process, on an embedded store.
+//! The example server: every service in one process on an embedded store, or each a process of its own.
 //!
 //! `cargo run --release --example server -- --help` lists the settings.
 
 #[cfg(feature = "failpoints")]
 mod failpoint;
+mod gateway;
+mod letters;
 mod run;
+mod services;
 mod settings;
 mod storage;
 mod telemetry;
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         None => run::serve(&cli.settings),
         Some(Command::Migrate) => migrate(&cli.settings),
+        Some(Command::DeadLetters(command)) => letters::run(&cli.settings, command),
         Some(Command::Token(args)) => token::print(&cli.settings, args),
     };
     match done {

@@ -1,134 +1,103 @@
-//! The server itself.
+//! The process around the services: where it listens, and how it ends.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::error::Error;
 
-use alm_core::{Alm, domain::Password, ports::TokioTimer, runtime::Retention};
 use alm_http::{
-    Api, Readiness,
-    auth::{Argon2Hasher, Jwt},
-    metrics_router,
+    MetricsRenderer, Readiness,
     serve::{ServeConfig, serve as serve_http},
 };
+use axum::Router;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{oneshot, watch},
+    sync::watch,
+    task::JoinHandle,
 };
 
 use crate::{
-    settings::Settings,
-    storage::{Storage, own_secret, random},
+    gateway, services,
+    settings::{Runs, Settings},
     telemetry,
 };
 
-/// How long the consumers may take to handle what is left when the server stops.
-const FLUSH: Duration = Duration::from_secs(5);
+/// What there is before anyone can know that the server is, and before anything is made that a failed start would leave behind.
+pub(crate) struct Process {
+    pub(crate) metrics: MetricsRenderer,
+    pub(crate) readiness: Readiness,
+    listener: TcpListener,
+}
 
 #[tokio::main]
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     telemetry::log(&settings.log)?;
     let metrics = telemetry::metrics()?;
-
-    // Before anyone can know that the server is there, and before anything is made that a failed start would leave behind.
     let terminated = terminated()?;
-    let given = settings.jwt_secret.as_ref().map(|secret| jwt(settings, secret.expose())).transpose()?;
-    let listener = listen(settings, settings.port).await?;
-    let storage = Storage::open(settings).await?;
-    let jwt = Arc::new(match given {
-        Some(jwt) => jwt,
-        None => jwt(settings, &own_secret(&settings.db_url)?)?,
-    });
-    let alm = Alm::builder(storage.store())
-        .authenticator(jwt.clone())
-        .token_issuer(jwt)
-        .password_hasher(Arc::new(Argon2Hasher::default()))
-        .token_seconds(settings.jwt_ttl_secs)
-        .auto_deploy(settings.auto_deploy.0.clone())
-        .retention(retention(settings.log_retention_days))
-        .build();
-
-    let (stop, stopping) = watch::channel(false);
-    let stopped = |mut stopping: watch::Receiver<bool>| async move {
-        // The sender lives until everything has stopped.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    first_account(&alm, settings).await?;
-    let readiness = Readiness::default();
-    let mut api = Api::new(alm.clone()).readiness(readiness.clone());
-    let mut servers = Vec::new();
-    match settings.metrics_port {
-        None => api = api.metrics(metrics),
-        Some(port) => {
-            let listener = listen(settings, port).await?;
-            tracing::info!(address = %listener.local_addr()?, "metrics");
-            let router = metrics_router(alm.clone(), metrics);
-            servers.push(tokio::spawn(serve_http(listener, router, ServeConfig::default(), stopped(stopping.clone()))));
+    match settings.services {
+        Runs::Gateway => {
+            let process = Process::begin(settings, metrics).await?;
+            gateway::run(process, settings, terminated).await
+        }
+        Runs::Services(these) => {
+            let given = services::given_jwt(settings)?;
+            let process = Process::begin(settings, metrics).await?;
+            services::run(process, settings, these, given, terminated).await
         }
     }
-    let address = listener.local_addr()?;
-    servers.push(tokio::spawn(serve_http(listener, api.router(), ServeConfig::default(), stopped(stopping.clone()))));
-    let (stop_consumers, consumers_stop) = oneshot::channel::<()>();
-    let mut consumers = {
-        let alm = alm.clone();
-        tokio::spawn(async move { alm.run(TokioTimer, async { drop(consumers_stop.await) }).await })
-    };
-    tracing::info!(%address, docs = format!("http://{address}/docs"), "listening");
-
-    tokio::select! {
-        () = terminated => {}
-        // They end when they are told to, so this is a bug: without them the audit log would stand still unseen.
-        ended = &mut consumers => return Err(format!("the consumers have ended: {ended:?}").into()),
-    }
-    tracing::info!("shutting down");
-    readiness.shut_down();
-    stop.send_replace(true);
-    for server in servers {
-        server.await?;
-    }
-    // No one changes anything any more, so the consumers can come to an end.
-    if tokio::time::timeout(FLUSH, drained(&alm)).await.is_err() {
-        tracing::warn!("some events have not been handled; they will be at the next start of a durable store");
-    }
-    drop(stop_consumers);
-    consumers.await?;
-    storage.close().await;
-    tracing::info!("stopped");
-    Ok(())
 }
 
-/// Waits until every consumer has handled every event.
-async fn drained(alm: &Alm) {
-    while !matches!(alm.progress().await, Ok(progress) if progress.iter().all(|consumer| consumer.lag() == 0)) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+impl Process {
+    async fn begin(settings: &Settings, metrics: MetricsRenderer) -> Result<Self, Box<dyn Error>> {
+        let listener = listen(settings, settings.port).await?;
+        Ok(Self { metrics, readiness: Readiness::default(), listener })
+    }
+
+    /// Serves `router`, and `metrics` on a port of its own when the settings say so.
+    pub(crate) async fn open(
+        self,
+        settings: &Settings,
+        router: Router,
+        metrics: impl FnOnce(MetricsRenderer) -> Router,
+    ) -> Result<Open, Box<dyn Error>> {
+        let mut open = Open { readiness: self.readiness, stop: watch::channel(false).0, servers: Vec::new() };
+        if let Some(port) = settings.metrics_port {
+            let listener = listen(settings, port).await?;
+            tracing::info!(address = %listener.local_addr()?, "metrics");
+            open.serve(listener, metrics(self.metrics));
+        }
+        let address = self.listener.local_addr()?;
+        open.serve(self.listener, router);
+        tracing::info!(%address, services = %settings.services, docs = format!("http://{address}/docs"), "listening");
+        Ok(open)
     }
 }
 
-/// Answers that have expired always go, events when they are so many days old; 0: never.
-fn retention(days: u32) -> Retention {
-    match days {
-        0 => Retention::default(),
-        days => Retention::default().of_log(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
-    }
+/// A process that answers requests.
+pub(crate) struct Open {
+    readiness: Readiness,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
 }
 
-/// What tokens are signed with and checked by.
-fn jwt(settings: &Settings, secret: &str) -> Result<Jwt, Box<dyn Error>> {
-    Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
-        .map_err(|error| format!("JWT_SECRET: {error}").into())
-}
-
-/// Makes the account `admin` when there is no account, and says its password when it was made here.
-async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Error>> {
-    let (password, made) = match &settings.admin_password {
-        Some(password) => (password.expose().to_owned(), false),
-        None => (random(18)?, true),
-    };
-    let parsed = Password::parse(&*password).map_err(|rejected| format!("ADMIN_PASSWORD {rejected}"))?;
-    if alm.accounts().ensure_admin(&parsed).await? && made {
-        // Not to the log, which is kept: this is said once, to whoever started the server.
-        eprintln!("The first account is admin, its password is {password}");
+impl Open {
+    fn serve(&mut self, listener: TcpListener, router: Router) {
+        let mut stopping = self.stop.subscribe();
+        self.servers.push(tokio::spawn(async move {
+            // The sender lives until everything has stopped.
+            let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
+            serve_http(listener, router, ServeConfig::default(), stopped).await;
+        }));
     }
-    Ok(())
+
+    /// Ends what runs, and takes in no more.
+    pub(crate) async fn close(self) -> Result<(), Box<dyn Error>> {
+        tracing::info!("shutting down");
+        self.readiness.shut_down();
+        self.stop.send_replace(true);
+        for server in self.servers {
+            server.await?;
+        }
+        Ok(())
+    }
 }
 
 async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn Error>> {

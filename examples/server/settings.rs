@@ -2,21 +2,26 @@
 
 #![expect(clippy::doc_markdown, reason = "these doc comments are the text of --help, which is not Markdown")]
 
-use std::{fs, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{fmt, fs, net::IpAddr, path::PathBuf, str::FromStr};
 
-use alm_core::domain::{Actor, EnvironmentName, Role};
+use alm_bus_nats::{NatsOptions, OptionsError};
+use alm_core::{
+    changeset::ConsumerName,
+    domain::{Actor, EnvironmentName, Rejected, Role, Services},
+};
+use alm_http::upstream::BaseUrl;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::storage::DbUrl;
 
-/// The ALM server: applications, versions, deployments and their audit log, in one process.
+/// The ALM server: applications, versions, deployments and their audit log, in one process or in several.
 #[derive(Parser)]
 #[command(
     name = "server",
     version,
     after_help = "\
 Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret can be read \
-from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE.
+from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE.
 
 Try it:
   cargo run --release --example server
@@ -39,6 +44,27 @@ pub(crate) enum Command {
     Migrate,
     /// Print a token, signed with JWT_SECRET
     Token(TokenArgs),
+    /// Show what consumers of events gave up on, or let them try again
+    #[command(subcommand)]
+    DeadLetters(LettersCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LettersCommand {
+    /// Print them, one JSON object a line
+    List(WhichLetters),
+    /// Handle them again, by the state as it is now; those that are handled are gone. It may run beside the server
+    Retry(WhichLetters),
+}
+
+#[derive(Args)]
+pub(crate) struct WhichLetters {
+    /// Of one consumer only: audit, cascade, auto-deploy or relay
+    #[arg(long, value_name = "NAME", value_parser = consumer)]
+    pub(crate) consumer: Option<ConsumerName>,
+    /// About the event at one position only
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) position: Option<u64>,
 }
 
 #[derive(Args)]
@@ -108,9 +134,31 @@ pub(crate) struct Settings {
     /// What to log: error, warn, info, debug, trace, or a filter such as info,alm_core=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER", global = true)]
     pub(crate) log: String,
-    /// Which services this process runs
-    #[arg(long, env, default_value = "all", global = true)]
-    pub(crate) services: Services,
+    /// What this process runs: all; or some of app, version, deployment, audit, auth, separated by commas, while the others run
+    /// elsewhere; or gateway alone
+    #[arg(long, env, default_value = "all", value_name = "NAMES", global = true)]
+    pub(crate) services: Runs,
+    /// The bus to the other services, nats://[USER:PASSWORD@]HOST:PORT[,HOST:PORT] or tls://…; unless given, events stay in the
+    /// process. Options follow a question mark: ?credentials=FILE&replicas=3 (docs/nats.md)
+    #[arg(long = "nats-url", env = "NATS_URL", hide_env_values = true, value_name = "URL", global = true)]
+    given_nats_url: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    nats_url_file: Option<PathBuf>,
+    // Parsed apart, as DB_URL is.
+    #[arg(skip)]
+    pub(crate) nats: Option<NatsOptions>,
+    /// Where the app service answers: for the gateway, and for a version service that asks for an app
+    #[arg(long, env, value_name = "URL", global = true)]
+    pub(crate) app_url: Option<BaseUrl>,
+    /// Where the version service answers: for the gateway, and for a deployment service that asks for a version
+    #[arg(long, env, value_name = "URL", global = true)]
+    pub(crate) version_url: Option<BaseUrl>,
+    /// Where the deployment service answers, for the gateway
+    #[arg(long, env, value_name = "URL", global = true)]
+    pub(crate) deployment_url: Option<BaseUrl>,
+    /// Where the audit service answers, for the gateway
+    #[arg(long, env, value_name = "URL", global = true)]
+    pub(crate) audit_url: Option<BaseUrl>,
 }
 
 /// A text that `Debug` does not show.
@@ -143,10 +191,35 @@ pub(crate) enum Migrate {
     Never,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Services {
-    /// Every one
-    All,
+/// What a process runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    Gateway,
+    Services(Services),
+}
+
+impl FromStr for Runs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "gateway" {
+            return Ok(Self::Gateway);
+        }
+        text.parse().map(Self::Services).map_err(|rejected: Rejected| format!("{}, or gateway alone", rejected.detail))
+    }
+}
+
+impl fmt::Display for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway => f.write_str("gateway"),
+            Self::Services(services) => services.fmt(f),
+        }
+    }
+}
+
+fn consumer(name: &str) -> Result<ConsumerName, String> {
+    ConsumerName::parse(name).map_err(|rejected| rejected.detail)
 }
 
 fn actor(name: &str) -> Result<Actor, String> {
@@ -171,9 +244,6 @@ impl FromStr for Environments {
     }
 }
 
-/// Settings of a form of the server that this version does not have: to ignore one would be to do something else than asked.
-const NOT_YET: [&str; 5] = ["NATS_URL", "APP_URL", "VERSION_URL", "DEPLOYMENT_URL", "AUDIT_URL"];
-
 impl Cli {
     /// The settings from flags, environment and files.
     ///
@@ -182,9 +252,6 @@ impl Cli {
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut cli = Self::try_parse()?;
         let wrong = |what: String| Self::command().error(ErrorKind::ValueValidation, what);
-        if let Some(name) = NOT_YET.iter().find(|name| std::env::var_os(name).is_some()) {
-            return Err(wrong(format!("{name} is set, but this version runs all services in one process: unset it")));
-        }
         let settings = &mut cli.settings;
         from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
         from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
@@ -193,7 +260,44 @@ impl Cli {
         if let Some(url) = &settings.given_db_url {
             settings.db_url = url.expose().parse().map_err(|reason| wrong(format!("DB_URL: {reason}")))?;
         }
+        from_file("NATS_URL", &mut settings.given_nats_url, settings.nats_url_file.as_ref()).map_err(wrong)?;
+        if let Some(url) = &settings.given_nats_url {
+            let options = url.expose().parse();
+            settings.nats = Some(options.map_err(|error: OptionsError| wrong(format!("NATS_URL: {error}")))?);
+        }
+        settings.fit_together(cli.command.is_none()).map_err(wrong)?;
         Ok(cli)
+    }
+}
+
+impl Settings {
+    /// Settings that are right, each by itself, may still say together what can't have been meant.
+    fn fit_together(&self, is_server: bool) -> Result<(), String> {
+        let urls = [
+            ("APP_URL", &self.app_url),
+            ("VERSION_URL", &self.version_url),
+            ("DEPLOYMENT_URL", &self.deployment_url),
+            ("AUDIT_URL", &self.audit_url),
+        ];
+        match self.services {
+            Runs::Gateway => match urls.iter().find(|(_, url)| url.is_none()) {
+                Some((name, _)) if is_server => Err(format!("SERVICES is gateway, so {name} must say where it passes on to")),
+                _ => Ok(()),
+            },
+            Runs::Services(Services::ALL) => match urls.iter().find(|(_, url)| url.is_some()) {
+                Some((name, _)) => Err(format!("{name} is set, but this process runs every service: set SERVICES, or unset {name}")),
+                None => Ok(()),
+            },
+            Runs::Services(_) if is_server && self.nats.is_none() => {
+                Err("SERVICES names some services only, so NATS_URL must say how they hear of the others".to_owned())
+            }
+            Runs::Services(_) if is_server && self.jwt_secret.is_none() => {
+                Err("SERVICES names some services only, so JWT_SECRET must be set, to the same for all of them; make one with: \
+                     openssl rand -base64 48"
+                    .to_owned())
+            }
+            Runs::Services(_) => Ok(()),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ mod routes;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, http::header, middleware, response::IntoResponse};
+use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes as handlers};
 
@@ -144,6 +144,15 @@ pub fn openapi() -> Value {
     document::merged(&own_routes(true).into_openapi())
 }
 
+/// A router with `/metrics` alone, for a port of its own.
+pub fn metrics_router(render: MetricsRenderer) -> Router {
+    Router::new().route("/metrics", get(move || async move { rendered(&render) }))
+}
+
+fn rendered(render: &MetricsRenderer) -> impl IntoResponse + use<> {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render())
+}
+
 fn own_routes(with_metrics: bool) -> OpenApiRouter<GatewayState> {
     let own = OpenApiRouter::new()
         .routes(handlers!(overview::get_overview))
@@ -184,5 +193,5 @@ impl Shared {
     responses((status = 200, body = String, content_type = "text/plain")), security(()))]
 async fn metrics(State(GatewayState(shared)): State<GatewayState>, _: NoParams) -> Result<impl IntoResponse, ApiError> {
     let render = shared.metrics.as_ref().ok_or_else(ApiError::no_such_path)?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()))
+    Ok(rendered(render))
 }

@@ -68,10 +68,32 @@ fn a_value_that_is_none_is_refused_by_name() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused_rather_than_ignored() {
-    for name in ["NATS_URL", "APP_URL", "VERSION_URL", "DEPLOYMENT_URL", "AUDIT_URL"] {
-        refused(&[], &[(name, "nats://127.0.0.1:4222")], &[name]);
+fn settings_that_do_not_fit_together_are_refused_rather_than_ignored() {
+    for name in ["APP_URL", "VERSION_URL", "DEPLOYMENT_URL", "AUDIT_URL"] {
+        refused(&[], &[(name, "http://127.0.0.1:8080")], &[name, "SERVICES"]);
+        refused(&[], &[("SERVICES", "gateway"), (name, "ftp://127.0.0.1")], &["-url", "http://"]);
     }
+    let all_but_one = [
+        ("SERVICES", "gateway"),
+        ("APP_URL", "http://127.0.0.1:1"),
+        ("VERSION_URL", "http://127.0.0.1:1"),
+        ("DEPLOYMENT_URL", "http://127.0.0.1:1"),
+    ];
+    refused(&[], &all_but_one, &["AUDIT_URL"]);
+    refused(&[], &[("SERVICES", "version"), ("JWT_SECRET", secret())], &["SERVICES", "NATS_URL"]);
+    let bus = ("NATS_URL", "nats://127.0.0.1:4222");
+    refused(&[], &[("SERVICES", "version"), bus], &["SERVICES", "JWT_SECRET", "openssl rand"]);
+    refused(&[], &[("SERVICES", "version,gateway"), bus], &["gateway", "deployment"]);
+    for url in ["nats:/", "http://hunter2@127.0.0.1", "nats://alm:hunter2@127.0.0.1?speed=high"] {
+        let refused = run(&[], &[("NATS_URL", url), ("PORT", "0")]);
+        assert_eq!(refused.status.code(), Some(2));
+        let [line] = refused.stderr.as_slice() else { panic!("{:?}", refused.stderr) };
+        assert!(line.contains("NATS_URL") && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn a_store_that_this_version_does_not_have_is_refused_and_no_password_repeated() {
     refused(&[], &[("DB_URL", "mysql://alm:hunter2@localhost/alm")], &["sqlite:PATH", "memory:"]);
     for url in ["mysql://alm:hunter2@localhost/alm", "postgres://alm:hunter2@127.0.0.1:1/alm"] {
         let refused = run(&[], &[("DB_URL", url), ("JWT_SECRET", secret()), ("PORT", "0")]);
@@ -118,12 +140,17 @@ fn help_lists_every_setting_by_both_its_names() {
         "AUTO_DEPLOY",
         "LOG_RETENTION_DAYS",
         "METRICS_PORT",
+        "NATS_URL",
+        "APP_URL",
+        "VERSION_URL",
+        "DEPLOYMENT_URL",
+        "AUDIT_URL",
         "LOG",
     ] {
         let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
         assert!(text.contains(&flag) && text.contains(&format!("[env: {name}")), "{name} is not in:\n{text}");
     }
-    for name in ["JWT_SECRET_FILE", "ADMIN_PASSWORD_FILE", "migrate", "token"] {
+    for name in ["JWT_SECRET_FILE", "ADMIN_PASSWORD_FILE", "NATS_URL_FILE", "migrate", "token", "dead-letters"] {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
     assert!(!text.contains(secret()) && !text.contains("a-password"), "a secret is shown");
