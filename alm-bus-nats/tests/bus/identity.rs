@@ -1,9 +1,14 @@
 //! Who may come in, and what is told of those who may not.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use alm_bus_nats::{NatsBus, NatsOptions};
-use alm_core::ports::{BackendErrorKind, BusState, EventBus};
+use alm_core::{
+    domain::Position,
+    ports::{BackendErrorKind, BusState, EventBus, EventLog, Head},
+    testing::fixtures::consumer,
+};
+use alm_store_memory::MemoryStore;
 use alm_test_support::{
     certificates::Authority,
     eventually,
@@ -12,7 +17,7 @@ use alm_test_support::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 
-use crate::given::{a_log, a_name, connect, events, fault, options, publish, told};
+use crate::given::{a_log, a_name, connect, events, fault, options, publish, subscribe, take, told};
 
 const SECRET: &str = "s3cr-t";
 
@@ -199,5 +204,47 @@ async fn what_is_not_permitted_is_told() {
         })
         .await,
     );
+    assert!(told(&error).to_lowercase().contains("permissions violation"), "{}", told(&error));
+}
+
+/// The sample in the guide for operators, with a stream and a prefix of its own.
+fn sample(name: &str) -> String {
+    let guide = include_str!("../../../docs/nats.md");
+    let sample = guide.split("```text\n").find(|text| text.starts_with("authorization")).unwrap();
+    let sample = sample.split("```").next().unwrap().replace("$VERSION_PASSWORD", SECRET);
+    sample.replace("ALM_EVENTS", name).replace("\"alm.", &format!("\"{name}.")).replace("versions.*", "users.*")
+}
+
+#[tokio::test]
+async fn what_the_guide_permits_is_enough_and_no_more() {
+    // given
+    let (name, log) = (a_name(), a_log());
+    let config = sample(&name);
+    let server = NatsServer::start_with(|_| config);
+    let options = options(&format!("nats://version:{SECRET}@{}", server.host()), &name);
+    let bus = connect(options.request_timeout(Duration::from_secs(2))).await;
+
+    // then everything that a service does is permitted
+    let published = events(log, 1, 3);
+    publish(&bus, &published).await;
+    let mut reader = subscribe(&bus, "version").await;
+    assert_eq!(take(reader.as_mut(), 3).await, published);
+    let mut heads = bus.heads().await.unwrap();
+    let head = Head { log, position: Position::new(3) };
+    eventually("it is heard", async || {
+        bus.announce(head).await.unwrap();
+        tokio::time::timeout(Duration::from_millis(50), heads.next()).await.is_ok().then_some(())
+    })
+    .await;
+    let store = Arc::new(MemoryStore::new());
+    let serving = bus.serve_replays(store.clone());
+    let asking = eventually("it is replayed", async || bus.replay(store.log_id(), Position::START, 1).await.ok());
+    tokio::select! {
+        ended = serving => panic!("{ended:?}"),
+        replayed = asking => assert_eq!(replayed, []),
+    }
+
+    // and another's consumer is not
+    let error = fault(bus.subscribe(&consumer("audit")).await.err().unwrap());
     assert!(told(&error).to_lowercase().contains("permissions violation"), "{}", told(&error));
 }
