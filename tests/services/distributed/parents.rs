@@ -1,21 +1,26 @@
 //! Parents that live elsewhere.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
 use alm_core::{
     Alm,
-    domain::{AppId, VersionId},
-    ports::{BackendError, BackendErrorKind, DeploymentFilter, Outcome, VersionFilter},
+    domain::{AppId, EventType, NewEvent, VersionId},
+    ports::{BackendError, BackendErrorKind, DeploymentFilter, EventBus, Outcome, Reader, VersionFilter},
     services::{Error, Precondition},
-    testing::mocks::MockDirectory,
+    testing::{Call, Fault, MemoryBus, inspect::log_of, mocks::MockDirectory},
 };
 use alm_store_memory::MemoryStore;
+use alm_test_support::eventually;
+use futures_util::FutureExt;
 
-use super::system::{System, services};
-use crate::given::{a_deployment, a_version, admin, an_app, user};
+use super::system::{System, run, service, services};
+use crate::{
+    given::{a_deployment, a_version, admin, an_app, user},
+    rough_store::rough,
+};
 
 fn app(id: i64) -> AppId {
     AppId::new(id).unwrap()
@@ -123,4 +128,42 @@ async fn no_child_outlives_its_parent_though_creation_races_deletion_across_serv
     system.audited().await;
     assert_eq!(system.version.store().versions(&VersionFilter::default(), None, 10).await.unwrap(), []);
     assert_eq!(system.deployment.store().deployments(&DeploymentFilter::default(), None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn once_the_children_of_what_is_gone_are_looked_for_no_other_can_come() {
+    // given someone who creates a version of the app just when the cascade is about to delete those that it has found
+    let store = Arc::new(MemoryStore::new());
+    let mut owner = MockDirectory::new();
+    owner.expect_app().returning(|_| Ok(true));
+    let other = Alm::builder(store.clone()).services(services("version")).directory(Arc::new(owner)).build();
+    other.versions().create(&user(), a_version(app(7), "v1")).await.unwrap();
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let (racer, outcomes) = (other.clone(), late.clone());
+    let rough = rough(store.clone(), move |call: &Call<'_>| {
+        let is_cascade = |event: &NewEvent| event.data.event_type() == Some(EventType::VersionDeleted);
+        if call.changeset.is_some_and(|changeset| changeset.events().iter().any(is_cascade)) {
+            let created = racer.versions().create(&user(), a_version(app(7), "late")).now_or_never().unwrap();
+            outcomes.lock().unwrap().push(created.map(drop).map_err(|error| error.code()));
+        }
+        Fault::None
+    });
+
+    // when another service tells the end of the app
+    let apps = Alm::builder(Arc::new(MemoryStore::new())).services(services("app")).build();
+    for number in 1..=7 {
+        apps.apps().create(&admin(), an_app(&format!("app {number}"))).await.unwrap();
+    }
+    apps.apps().delete(&admin(), app(7), &Precondition::none()).await.unwrap();
+    let bus = MemoryBus::new();
+    bus.publish(&log_of(apps.store().as_ref()).await).await.unwrap();
+    let versions = service("version", Arc::new(rough), Arc::new(bus)).build();
+    let _running = run(&versions);
+
+    // then
+    eventually("the version goes", async || {
+        store.versions(&VersionFilter::default(), None, 10).await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(*late.lock().unwrap(), [Err("unknown-parent")]);
 }
