@@ -83,7 +83,7 @@ async fn a_bus_that_was_never_connected_knows_no_bound() {
 
 #[tokio::test]
 async fn a_stream_that_is_full_takes_no_writes() {
-    let (server, name) = (NatsServer::shared(), a_name());
+    let (server, name) = (NatsServer::start_with(|_| "max_payload: 3000".to_owned()), a_name());
     let jetstream = jetstream::new(async_nats::connect(server.url()).await.unwrap());
     let subjects = vec![format!("{name}.v1.*.*")];
     let full =
@@ -95,6 +95,10 @@ async fn a_stream_that_is_full_takes_no_writes() {
 
     assert_eq!((error.kind, error.outcome), (BackendErrorKind::NotWritable, Outcome::Unknown));
     assert!(error.is_retryable());
+
+    // and what stands before one that is too large is told first
+    let error = bus.publish(&with_one_of(3001, 5)).await.unwrap_err();
+    assert_eq!(fault(error).kind, BackendErrorKind::NotWritable);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use async_nats::jetstream::{
     stream::{Config, Info, RetentionPolicy, StorageType},
 };
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::given::{a_log, a_name, connect, events, fault, ids_of, options, publish, subscribe, take, told};
 
@@ -166,12 +167,14 @@ async fn a_stream_that_is_removed_is_made_again_under_who_publishes_and_who_read
     let (server, name, log) = (NatsServer::shared(), a_name(), a_log());
     let bus = connect(options(&server.url(), &name)).await;
     let mut reader = subscribe(&bus, "reader").await;
+    let started = Instant::now();
     for (first, last) in [(1, 20), (21, 40), (41, 60)] {
         let published = events(log, first, last);
         bus.publish(&published).await.unwrap();
         assert_eq!(ids_of(&take(reader.as_mut(), 20).await), ids_of(&published));
         jetstream(&server).await.delete_stream(&name).await.unwrap();
     }
+    assert!(started.elapsed() < Duration::from_secs(10), "it is noticed at once: {:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -214,4 +217,29 @@ async fn a_server_that_has_lost_its_store_is_used_as_before_and_old_deliveries_t
     let found = place(&reader.next(10).await.unwrap()[0].message);
     assert_eq!(found.position, lost.position);
     assert_ne!(found.log, lost.log);
+}
+
+#[tokio::test]
+async fn the_first_call_after_a_loss_may_be_an_acknowledgement_and_touches_nothing_new() {
+    // given a delivery of a store that is lost
+    let (mut server, name, log) = (NatsServer::start(), a_name(), a_log());
+    let (bus, other) = (connect(options(&server.url(), &name)).await, connect(options(&server.url(), &name)).await);
+    let mut reader = subscribe(&bus, "reader").await;
+    bus.publish(&events(log, 1, 1)).await.unwrap();
+    let old = reader.next(1).await.unwrap()[0].tag;
+    server.stop();
+    server.wipe();
+    server.begin();
+
+    // and one of the new store, in its place, that someone else of the name has
+    publish(&other, &events(log, 2, 2)).await;
+    let mut second =
+        alm_test_support::eventually("it subscribes", async || other.subscribe(&consumer("reader")).await.ok()).await;
+    let new = second.next(1).await.unwrap();
+
+    // when
+    alm_test_support::eventually("there is a server", async || reader.ack(&[old]).await.ok()).await;
+
+    // then the new one comes again, for no one has acknowledged it
+    assert_eq!(second.next(1).await.unwrap()[0].message, new[0].message);
 }
