@@ -11,14 +11,14 @@ use alm_core::{
     domain::{CloudEvent, LogId, Position},
     ports::{BackendError, BackendErrorKind, BusError, Delivery, DeliveryTag, Message, Place, Subscription},
 };
-use async_nats::{Client, StatusCode, Subject, Subscriber};
+use async_nats::{StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio::{
     runtime::Handle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -26,11 +26,11 @@ use crate::{
     bus::Inner,
     fault::{ADAPTER, not_applied, unknown},
     link::Period,
-    reply::standing,
+    reply::{Standing, standing},
 };
 
 /// How long a request for whatever comes stands, and how often the server says meanwhile that it does.
-const EXPIRES: Duration = Duration::from_secs(30);
+const EXPIRES: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// How long the answer to a request for what there is may take to come.
@@ -38,9 +38,6 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How many acknowledgements are on their way at once.
 const ACKS: usize = 256;
-
-/// How long what is still on its way to a subscription that was dropped is waited for, to be given back.
-const LEFTOVERS: Duration = Duration::from_secs(5);
 
 pub(crate) struct NatsSubscription {
     bus: Arc<Inner>,
@@ -79,6 +76,14 @@ struct Request {
     waits: bool,
     /// When nothing that comes by then means that it was lost.
     until: Instant,
+}
+
+impl Request {
+    /// Whether nothing more comes of it than the message that stands there.
+    fn is_over_after(&mut self, standing: Standing) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0 || !self.waits && standing.pending == 0
+    }
 }
 
 /// What has come of a request.
@@ -227,17 +232,13 @@ impl NatsSubscription {
                 }
             });
         }
-        let Some((reply, standing)) = message.reply.and_then(|reply| {
-            let standing = standing(&reply)?;
-            Some((reply, standing))
-        }) else {
+        let Some((reply, standing)) = delivery(&message) else {
             tracing::warn!(subject = %message.subject, "what came is no delivery of a stream");
             return Ok(Came::Again);
         };
         let given = Given { log: pull.log, sequence: standing.sequence, reply };
         self.pulled.push_back(Pulled { given, payload: message.payload });
-        request.left = request.left.saturating_sub(1);
-        if request.left == 0 || !request.waits && standing.pending == 0 {
+        if request.is_over_after(standing) {
             pull.request = None;
         }
         Ok(Came::Message)
@@ -306,21 +307,44 @@ impl Drop for NatsSubscription {
         let (Ok(runtime), Some(subscriber)) = (Handle::try_current(), self.subscriber.take()) else { return };
         let mut held = self.unacknowledged.replies(self.log);
         held.extend(self.pulled.drain(..).map(|pulled| pulled.given.reply));
-        runtime.spawn(timeout(LEFTOVERS, give_back(self.bus.link.client.clone(), subscriber, held)));
+        runtime.spawn(give_back(self.bus.clone(), subscriber, held, self.pull.take()));
     }
 }
 
-/// Gives back what a subscription held when it was dropped, and what was on its way to it.
-async fn give_back(client: Client, mut subscriber: Subscriber, held: Vec<Subject>) {
-    let nak = async |reply: Subject| drop(client.publish(reply, Bytes::from_static(b"-NAK")).await);
+/// Gives back what a subscription held when it was dropped, and what still comes to it: nothing tells the server to forget a
+/// request, and a message that is on its way when no one listens any more would be missed for as long as its
+/// acknowledgement is waited for. So it listens until the request is over.
+async fn give_back(bus: Arc<Inner>, mut subscriber: Subscriber, held: Vec<Subject>, pull: Option<Pull>) {
+    let nak = async |reply: Subject| drop(bus.link.client.publish(reply, Bytes::from_static(b"-NAK")).await);
     for reply in held {
         nak(reply).await;
     }
-    if subscriber.drain().await.is_ok() {
-        while let Some(message) = subscriber.next().await {
-            if let Some(reply) = message.reply.filter(|reply| standing(reply).is_some()) {
-                nak(reply).await;
+    if let Some(Pull { period, request: Some(mut request), .. }) = pull {
+        let until = Instant::now() + if request.waits { EXPIRES + AT_ONCE } else { AT_ONCE };
+        let returning = async {
+            while let Some(message) = subscriber.next().await {
+                if let Some((reply, standing)) = delivery(&message) {
+                    nak(reply).await;
+                    if request.is_over_after(standing) {
+                        break;
+                    }
+                } else if message.subject == request.reply && message.status != Some(StatusCode::IDLE_HEARTBEAT) {
+                    break;
+                }
             }
+        };
+        tokio::select! {
+            _ = timeout_at(until, returning) => {}
+            () = bus.link.lost(period) => {}
         }
     }
+    // It ends with its drop as well, if not as surely.
+    let _ = subscriber.unsubscribe().await;
+}
+
+/// What a message is acknowledged on, and where it stands, if it is from a stream.
+fn delivery(message: &async_nats::Message) -> Option<(Subject, Standing)> {
+    let reply = message.reply.clone()?;
+    let standing = standing(&reply)?;
+    Some((reply, standing))
 }
