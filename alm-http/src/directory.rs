@@ -21,7 +21,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::upstream::{BaseUrl, Client, Fault, Upstream, UpstreamConfig, UpstreamError, full_jitter};
+use crate::{
+    error::NO_SUCH_PATH,
+    upstream::{BaseUrl, Client, Fault, Upstream, UpstreamConfig, UpstreamError, full_jitter},
+};
 
 const ADAPTER: &str = "directory";
 /// The name under which the owners are asked.
@@ -37,7 +40,7 @@ const MAX_BYTES: usize = 256 * 1024;
 ///
 /// An owner that does not answer is asked up to three times, all within 2 s, and then it is not known whether there is a parent:
 /// the API answers `503`. One that keeps failing is not asked for a few seconds. Only its own word that there is no parent counts
-/// as that; a `404` of something on the way to it does not.
+/// as that; a `404` of something on the way to it, or of another service, does not.
 pub struct HttpDirectory {
     app: Option<Upstream>,
     version: Option<Upstream>,
@@ -225,6 +228,7 @@ async fn judge(owner: &Upstream, answer: Response<Incoming>) -> Result<Option<By
     #[derive(Deserialize)]
     struct Told {
         code: String,
+        detail: String,
     }
 
     let upstream = owner.name;
@@ -236,8 +240,10 @@ async fn judge(owner: &Upstream, answer: Response<Incoming>) -> Result<Option<By
     }
     let is_problem = head.headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/problem+json");
     let told = if is_problem { serde_json::from_slice(&body).ok() } else { None };
-    let code = told.map(|Told { code }| code);
-    if head.status == StatusCode::NOT_FOUND && code.as_deref() == Some("not-found") {
+    let (code, detail) = told.map(|Told { code, detail }| (code, detail)).unzip();
+    // A service that does not have such things has no route for them: then the URL leads to the wrong one.
+    let has_route = detail.is_some_and(|detail| detail != NO_SUCH_PATH);
+    if head.status == StatusCode::NOT_FOUND && code.as_deref() == Some("not-found") && has_route {
         return Ok(None);
     }
     let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

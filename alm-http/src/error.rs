@@ -17,6 +17,9 @@ use crate::{
     upstream::{Fault, UpstreamError},
 };
 
+/// What a problem says when there is no route, so not that some resource does not exist.
+pub(crate) const NO_SUCH_PATH: &str = "there is nothing at this path";
+
 /// Why a request is not answered as asked. It becomes a problem when the response leaves.
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Pending>);
@@ -69,7 +72,7 @@ impl ApiError {
 
     /// Nothing is at this path.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing at this path")
+        Self::new(StatusCode::NOT_FOUND, "not-found", NO_SUCH_PATH)
     }
 
     /// The path exists, but not with this method. The router adds `Allow`.

@@ -126,6 +126,16 @@ async fn only_the_owner_itself_can_say_that_there_is_none() {
 }
 
 #[tokio::test]
+async fn a_service_that_has_no_such_things_can_not_say_that_there_is_none() {
+    let services = Services::start().await;
+    // Nothing is at its paths here, as in a service that has other things than those asked for.
+    let elsewhere: BaseUrl = format!("{}/other", at(services.app.address)).parse().unwrap();
+    let directory = directory(elsewhere.clone(), elsewhere);
+    unknown(directory.app(app(1)).await);
+    unknown(directory.version(VersionId::new(1).unwrap()).await);
+}
+
+#[tokio::test]
 async fn a_try_that_fails_is_followed_by_another() {
     let puppet = Puppet::new().await;
     let directory = directory(puppet.url(), puppet.url());
