@@ -8,8 +8,8 @@ use std::{
 use alm_core::{
     changeset::{ConsumerName, DeadLetter},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, EnvironmentName, Event, LogId, Position,
-        RunningVersion, Timestamp, User, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, EnvironmentName, Event, Known, LogId, ParentId,
+        Position, RunningVersion, Timestamp, User, Username, Version, VersionId,
     },
     ports::{AppFilter, AuditFilter, DeploymentFilter, StoreError, VersionFilter},
 };
@@ -71,10 +71,10 @@ impl State {
                 // The cascade deletes a version before its deployments; in between, it does not run any more.
                 successes.iter().rev().find_map(|(since, id)| {
                     let deployment = self.deployments.get(id)?;
-                    let version = self.versions.get(&deployment.version_id)?;
-                    Some(RunningVersion {
+                    let version = self.versions.get(&deployment.version_id);
+                    (version.is_some() || self.lives_elsewhere(deployment.version_id)).then(|| RunningVersion {
                         environment: environment.clone(),
-                        version: version.as_ref().clone(),
+                        version: version.map(|version| version.as_ref().clone()),
                         deployment: deployment.as_ref().clone(),
                         since: *since,
                     })
@@ -82,6 +82,11 @@ impl State {
             })
             .take(limit)
             .collect()
+    }
+
+    /// Whether another service holds the version, as far as was heard.
+    fn lives_elsewhere(&self, version: VersionId) -> bool {
+        matches!(self.parents.get(&ParentId::Version(version)), Some(Known::Live { .. }))
     }
 
     pub(crate) fn list_audit(&self, filter: &AuditFilter, after: Option<AuditIndex>, limit: usize) -> Vec<AuditEntry> {

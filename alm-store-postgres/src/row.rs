@@ -14,7 +14,7 @@ use alm_core::{
     ports::StoreError,
 };
 use serde_json::Value;
-use sqlx::{Decode, Postgres, Row, Type, postgres::PgRow, types::Uuid};
+use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow, types::Uuid};
 
 use crate::error;
 
@@ -44,6 +44,13 @@ impl<'r> Columns<'r> {
     /// Those that are left, which come from `table`.
     fn then(&self, table: &'static str) -> Self {
         Self { table, row: self.row, first: self.next.get(), next: self.next.clone() }
+    }
+
+    /// Whether a row was joined whose key is the next column.
+    fn are_there(&self) -> Result<bool, StoreError> {
+        let place = self.next.get();
+        let key = self.row.try_get_raw(place).map_err(|error| self.corrupt(place, &error))?;
+        Ok(!key.is_null())
     }
 
     /// The next column as it is.
@@ -239,15 +246,16 @@ impl FromColumns for Deployment {
     }
 }
 
-/// A deployment and its version, from the columns of either.
-pub(crate) struct Deployed(pub(crate) Deployment, pub(crate) Version);
+/// A deployment and its version if that is here, from the columns of either.
+pub(crate) struct Deployed(pub(crate) Deployment, pub(crate) Option<Version>);
 
 impl FromColumns for Deployed {
     const TABLE: &'static str = Deployment::TABLE;
 
     fn from_columns(columns: &Columns<'_>) -> Result<Self, StoreError> {
         let deployment = Deployment::from_columns(columns)?;
-        Ok(Self(deployment, Version::from_columns(&columns.then(Version::TABLE))?))
+        let columns = columns.then(Version::TABLE);
+        Ok(Self(deployment, if columns.are_there()? { Some(Version::from_columns(&columns)?) } else { None }))
     }
 }
 

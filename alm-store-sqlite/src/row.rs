@@ -8,7 +8,7 @@ use alm_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Column as _, Decode, Row as _, Sqlite, Type, sqlite::SqliteRow};
+use sqlx::{Column as _, Decode, Row as _, Sqlite, Type, ValueRef as _, sqlite::SqliteRow};
 
 use crate::error::{ADAPTER, corrupt};
 
@@ -30,6 +30,12 @@ impl<'r> Columns<'r> {
     /// What follows is from another table, beginning with its key.
     pub(crate) fn then(self, table: &'static str) -> Self {
         Self { table, first: self.next, ..self }
+    }
+
+    /// Whether a row was joined whose key is the next column.
+    pub(crate) fn are_there(&self) -> Result<bool, StoreError> {
+        let key = self.row.try_get_raw(self.next).map_err(|error| self.corrupt(self.next, &error))?;
+        Ok(!key.is_null())
     }
 
     /// The next column.

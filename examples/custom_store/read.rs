@@ -47,14 +47,16 @@ impl State {
     ) -> Vec<RunningVersion> {
         let mut running: BTreeMap<&EnvironmentName, RunningVersion> = BTreeMap::new();
         for deployment in self.deployments.values() {
-            // A version is deleted before its deployments are; in between it does not run any more.
-            let Some(version) = self.versions.get(&deployment.version_id) else { continue };
-            if deployment.app_id != app || deployment.status != DeploymentStatus::Successful {
+            // A version is deleted before its deployments are; in between it does not run any more, wherever it lives.
+            let version = self.versions.get(&deployment.version_id);
+            let elsewhere = self.known(ParentId::Version(deployment.version_id));
+            let is_there = version.is_some() || matches!(elsewhere, Some(Known::Live { .. }));
+            if deployment.app_id != app || deployment.status != DeploymentStatus::Successful || !is_there {
                 continue;
             }
             let candidate = RunningVersion {
                 environment: deployment.environment.clone(),
-                version: version.clone(),
+                version: version.cloned(),
                 deployment: deployment.clone(),
                 since: deployment.finished_at.unwrap_or(deployment.updated_at),
             };

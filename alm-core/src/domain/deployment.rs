@@ -59,8 +59,8 @@ impl NewDeployment {
 pub struct RunningVersion {
     /// The environment.
     pub environment: EnvironmentName,
-    /// What runs there.
-    pub version: Version,
+    /// What runs there; `None` when the version lives elsewhere: [`Deployment::version_id`] names it.
+    pub version: Option<Version>,
     /// What brought it there.
     pub deployment: Deployment,
     /// Since when: the time at which the deployment became successful.

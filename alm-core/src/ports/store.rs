@@ -84,6 +84,14 @@ pub trait Reader: Send + Sync {
     ///   `what_runs_in_an_environment_is_linearizable`.
     /// - A deployment that is gone, or whose version is, does not count. Checked by
     ///   `what_ran_before_runs_again_when_what_runs_is_gone`.
+    /// - A version that is not here lives elsewhere when it is known and live: its deployment counts, and is told without it. When it is
+    ///   known to be gone, or was never heard of, the deployment does not count. Checked by
+    ///   `what_runs_of_versions_that_live_elsewhere_is_told_without_them`,
+    ///   `what_ran_before_runs_again_when_a_version_elsewhere_is_gone`, `a_version_that_is_here_is_told_whatever_is_known_of_it`.
+    ///
+    /// # Errors
+    /// [`Unsupported`](StoreError::Unsupported) from a store that keeps no deployments, or neither versions nor what is known of
+    /// parents; else only [`Backend`](StoreError::Backend).
     async fn running(
         &self,
         app: AppId,

@@ -103,7 +103,9 @@ proptest! {
     fn what_runs_is_a_successful_deployment_of_that_version(running in running_version()) {
         let RunningVersion { environment, version, deployment, since } = running;
         prop_assert_eq!(deployment.status, DeploymentStatus::Successful);
-        prop_assert_eq!((deployment.version_id, deployment.app_id), (version.id, version.app_id));
+        if let Some(version) = version {
+            prop_assert_eq!((deployment.version_id, deployment.app_id), (version.id, version.app_id));
+        }
         prop_assert_eq!((deployment.environment, deployment.finished_at), (environment, Some(since)));
     }
 

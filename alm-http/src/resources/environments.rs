@@ -25,8 +25,9 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 pub(crate) struct EnvironmentBody {
     #[schema(example = "prod")]
     environment: String,
-    /// What runs there.
-    version: VersionBody,
+    /// What runs there; `null` when another service holds the versions: `version_id` of the deployment names it.
+    #[schema(required)]
+    version: Option<VersionBody>,
     /// What brought it there.
     deployment: DeploymentBody,
     /// When the deployment became successful.
@@ -38,7 +39,7 @@ impl From<RunningVersion> for EnvironmentBody {
     fn from(running: RunningVersion) -> Self {
         Self {
             environment: running.environment.into_string(),
-            version: running.version.into(),
+            version: running.version.map(VersionBody::from),
             deployment: running.deployment.into(),
             since: running.since,
         }

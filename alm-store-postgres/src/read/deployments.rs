@@ -41,41 +41,45 @@ pub(super) fn page(filter: &DeploymentFilter, after: Option<DeploymentId>, limit
 }
 
 /// From environment to environment by a seek in the index, and in each to the deployment that finished last, whatever number
-/// came before. One whose version is gone is passed over: the cascade deletes a version before its deployments.
+/// came before. One whose version is neither here nor lives elsewhere is passed over: the cascade deletes a version before its
+/// deployments.
+pub(super) const RUNNING: &str = concat!(
+    "WITH RECURSIVE environments (name) AS ( \
+         (SELECT environment FROM deployments WHERE app_id = $1 AND status = 'successful' AND environment > $2 \
+          ORDER BY environment LIMIT 1) \
+         UNION ALL \
+         SELECT (SELECT environment FROM deployments \
+                 WHERE app_id = $1 AND status = 'successful' AND environment > environments.name \
+                 ORDER BY environment LIMIT 1) \
+         FROM environments WHERE environments.name IS NOT NULL \
+     ) \
+     SELECT last.* FROM environments CROSS JOIN LATERAL ( \
+         SELECT ",
+    deployment_columns!(),
+    ", ",
+    version_columns!(),
+    "    FROM deployments LEFT JOIN versions ON versions.id = deployments.version_id \
+         WHERE deployments.app_id = $1 AND deployments.status = 'successful' \
+         AND deployments.environment = environments.name \
+         AND (versions.id IS NOT NULL OR (SELECT app_id IS NOT NULL FROM known_versions WHERE id = deployments.version_id)) \
+         ORDER BY coalesce(deployments.finished_at, deployments.updated_at) DESC, deployments.id DESC LIMIT 1 \
+     ) last \
+     ORDER BY environments.name LIMIT $3"
+);
+
 pub(super) async fn running(
     connection: &mut PgConnection,
     app: AppId,
     after: Option<&EnvironmentName>,
     limit: usize,
 ) -> Result<Vec<RunningVersion>, Fault> {
-    let rows = sqlx::query(concat!(
-        "WITH RECURSIVE environments (name) AS ( \
-             (SELECT environment FROM deployments WHERE app_id = $1 AND status = 'successful' AND environment > $2 \
-              ORDER BY environment LIMIT 1) \
-             UNION ALL \
-             SELECT (SELECT environment FROM deployments \
-                     WHERE app_id = $1 AND status = 'successful' AND environment > environments.name \
-                     ORDER BY environment LIMIT 1) \
-             FROM environments WHERE environments.name IS NOT NULL \
-         ) \
-         SELECT last.* FROM environments CROSS JOIN LATERAL ( \
-             SELECT ",
-        deployment_columns!(),
-        ", ",
-        version_columns!(),
-        "    FROM deployments JOIN versions ON versions.id = deployments.version_id \
-             WHERE deployments.app_id = $1 AND deployments.status = 'successful' \
-             AND deployments.environment = environments.name \
-             ORDER BY coalesce(deployments.finished_at, deployments.updated_at) DESC, deployments.id DESC LIMIT 1 \
-         ) last \
-         ORDER BY environments.name LIMIT $3"
-    ))
-    .bind(app.get())
-    // No name is empty, so every one comes after the empty text.
-    .bind(after.map_or("", EnvironmentName::as_str))
-    .bind(at_most(limit))
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query(RUNNING)
+        .bind(app.get())
+        // No name is empty, so every one comes after the empty text.
+        .bind(after.map_or("", EnvironmentName::as_str))
+        .bind(at_most(limit))
+        .fetch_all(connection)
+        .await?;
     let runs = |Deployed(deployment, version)| RunningVersion {
         environment: deployment.environment.clone(),
         since: deployment.finished_at.unwrap_or(deployment.updated_at),

@@ -70,8 +70,10 @@ fn pages() -> Vec<(String, &'static [&'static str])> {
         [(parents::OF_AN_APP, &["known_apps_id"] as &[_]), (parents::OF_A_VERSION, &["known_versions_id"])];
     let of_an_app =
         [(VersionsOf::STATEMENT, &["versions_of_app"] as &[_]), (DeploymentsOf::STATEMENT, &["deployments_of_app"])];
+    let of_running = (deployments::RUNNING, &["deployments_successful", "versions_id", "known_versions_id"] as &[_]);
     let sql = QueryBuilder::into_string;
     let mut pages = Vec::from(of_an_app.map(|(statement, index)| (statement.to_owned(), index)));
+    pages.push((of_running.0.to_owned(), of_running.1));
     pages.extend(of_parents.map(|(statement, index)| (statement.to_owned(), index)));
     pages.extend(of_apps.into_iter().map(|(filter, index)| (sql(apps::page(&filter, None, 50).unwrap()), index)));
     pages.extend(
@@ -94,7 +96,8 @@ async fn no_page_is_found_by_reading_a_table_that_grows() {
     connection.execute(FILL).await.unwrap();
 
     for (sql, indexes) in pages() {
-        let values = vec!["NULL"; sql.matches('$').count()].join(", ");
+        let parameters = (1..10).take_while(|n| sql.contains(&format!("${n}"))).count();
+        let values = vec!["NULL"; parameters].join(", ");
         // As the store's sessions have it: for whatever values come.
         connection.execute(AssertSqlSafe(format!("PREPARE page AS {sql}"))).await.unwrap();
         let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE page({values})"));
@@ -104,7 +107,10 @@ async fn no_page_is_found_by_reading_a_table_that_grows() {
         for index in indexes {
             assert!(plan.contains(&format!("using {index} ")), "not by {index}: {sql}\n{plan}");
         }
-        assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
+        // What runs where is in the order of its environments once it was found, as many as there are; nothing else is sorted.
+        let sorted: Vec<_> = plan.lines().filter_map(|step| step.trim().strip_prefix("Sort Key: ")).collect();
+        let may_sort: &[_] = if sql == deployments::RUNNING { &["environments.name COLLATE \"C\""] } else { &[] };
+        assert!(!plan.contains("Seq Scan") && sorted == may_sort, "{sql}\n{plan}");
         connection.execute("DEALLOCATE page").await.unwrap();
     }
     connection.execute(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).await.unwrap();

@@ -7,9 +7,9 @@ use std::sync::{
 
 use alm_core::{
     Alm,
-    domain::{AppId, EventType, NewEvent, VersionId},
+    domain::{AppId, DeploymentStatus, EventType, NewEvent, VersionId},
     ports::{BackendError, BackendErrorKind, DeploymentFilter, EventBus, Outcome, Reader, VersionFilter},
-    services::{Error, Precondition},
+    services::{Error, Limit, Precondition},
     testing::{Call, Fault, MemoryBus, inspect::log_of, mocks::MockDirectory},
 };
 use alm_store_memory::MemoryStore;
@@ -78,6 +78,36 @@ async fn a_deployment_is_of_the_app_of_its_version_wherever_that_is() {
     for _ in 0..2 {
         let new = a_deployment(VersionId::new(42).unwrap(), "prod");
         assert_eq!(alm.deployments().create(&user(), new).await.unwrap().value.app_id, app(7));
+    }
+}
+
+#[tokio::test]
+async fn what_runs_is_told_without_its_version_where_the_deployments_are_until_that_is_gone() {
+    // given
+    let system = System::start();
+    let app = system.app.apps().create(&admin(), an_app("billing")).await.unwrap().value.id;
+    let mut deployments = Vec::new();
+    for tag in ["v1", "v2"] {
+        let version = system.version.versions().create(&user(), a_version(app, tag)).await.unwrap().value.id;
+        let new = a_deployment(version, "prod");
+        let id = system.deployment.deployments().create(&user(), new).await.unwrap().value.id;
+        let (moved, any) = (DeploymentStatus::Successful, Precondition::none());
+        deployments.push(system.deployment.deployments().set_status(&user(), id, moved, &any).await.unwrap());
+    }
+    let apps = system.deployment.apps();
+    let running = async || apps.environments(&user(), app, None, Limit::default()).await.unwrap().items;
+    let now = running().await;
+    assert_eq!(now.iter().map(|now| (&now.version, &now.deployment)).collect::<Vec<_>>(), [(&None, &deployments[1])]);
+
+    // when the versions go, one after the other
+    for before in [Some(deployments[0].id), None] {
+        let version = running().await[0].deployment.version_id;
+        system.version.versions().delete(&admin(), version, &Precondition::none()).await.unwrap();
+        let runs = async || {
+            let runs = running().await.first().map(|running| running.deployment.id);
+            (runs == before).then_some(())
+        };
+        eventually("what ran before runs again", runs).await;
     }
 }
 

@@ -111,13 +111,13 @@ pub fn new_deployment() -> impl Strategy<Value = NewDeployment> {
         .prop_map(|(version_id, app_id, environment)| NewDeployment { version_id, app_id, environment })
 }
 
-/// What runs in an environment: a version and the successful deployment of it.
+/// What runs in an environment: a version, unless it lives elsewhere, and the successful deployment of it.
 pub fn running_version() -> impl Strategy<Value = RunningVersion> {
-    (version(), deployment_id(), environment_name(), times()).prop_map(
-        |(version, id, environment, (created, since))| {
+    (version(), any::<bool>(), deployment_id(), environment_name(), times()).prop_map(
+        |(version, is_here, id, environment, (created, since))| {
             let new = Deployment::create(id, version.app_id, version.id, environment.clone(), created);
             let deployment = new.transition(DeploymentStatus::Successful, since).expect("a legal transition");
-            RunningVersion { environment, version, deployment, since }
+            RunningVersion { environment, version: is_here.then_some(version), deployment, since }
         },
     )
 }

@@ -179,6 +179,10 @@ pub(super) enum Defect {
     AnyLabelWillDo,
     /// What has the highest id runs, whenever it finished.
     HighestIdRuns,
+    /// What runs is only what has its version here.
+    RunsOnlyWhatIsHere,
+    /// What has its version elsewhere runs, also when that is gone.
+    RunsWhatIsGoneElsewhere,
     /// The third audit entry has the index 4.
     AuditIndexHasAGap,
     /// When an app is renamed, so is it in the audit log.

@@ -179,7 +179,15 @@ impl Reader for Flawed {
         after: Option<&EnvironmentName>,
         limit: usize,
     ) -> Result<Vec<RunningVersion>, StoreError> {
-        let state = self.state();
+        let mut state = self.state();
+        match self.defect {
+            Defect::RunsOnlyWhatIsHere => Arc::make_mut(&mut state).known_versions.clear(),
+            // As if it was live.
+            Defect::RunsWhatIsGoneElsewhere => {
+                Arc::make_mut(&mut state).known_versions.values_mut().for_each(|known| *known = Some(app));
+            }
+            _ => {}
+        }
         let mut running = state.list_running(app, after, limit);
         if self.defect == Defect::HighestIdRuns {
             for running in &mut running {

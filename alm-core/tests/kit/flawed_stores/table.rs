@@ -139,6 +139,20 @@ pub(super) const CAUGHT_BY: &[(Defect, &[&str])] = &[
     (Defect::AnyLabelWillDo, &["apps_are_found_by_every_filter"]),
     (Defect::HighestIdRuns, &["what_finished_last_runs_and_the_higher_id_of_two_at_once"]),
     (
+        Defect::RunsOnlyWhatIsHere,
+        &[
+            "what_runs_of_versions_that_live_elsewhere_is_told_without_them",
+            "a_version_that_is_here_is_told_whatever_is_known_of_it",
+        ],
+    ),
+    (
+        Defect::RunsWhatIsGoneElsewhere,
+        &[
+            "what_ran_before_runs_again_when_a_version_elsewhere_is_gone",
+            "a_version_that_is_here_is_told_whatever_is_known_of_it",
+        ],
+    ),
+    (
         Defect::AuditIndexHasAGap,
         &["audit_indexes_are_gapless_in_the_order_of_the_commits", "racing_commits_leave_no_gap_in_the_audit_log"],
     ),

@@ -54,7 +54,8 @@ impl Sight {
             sight.look_at_versions(store).await;
         }
         if subject.can(StoreCapability::Deployments) {
-            sight.look_at_deployments(store, subject.can(StoreCapability::Versions)).await;
+            let tells = subject.can(StoreCapability::Versions) || subject.can(StoreCapability::Parents);
+            sight.look_at_deployments(store, tells).await;
         }
         if subject.can(StoreCapability::Accounts) {
             sight.users = store.users(None, ALL).await.must("list accounts");
@@ -101,7 +102,7 @@ impl Sight {
         }
     }
 
-    async fn look_at_deployments(&mut self, store: &dyn Store, has_versions: bool) {
+    async fn look_at_deployments(&mut self, store: &dyn Store, tells_what_runs: bool) {
         let list =
             async |filter: DeploymentFilter| store.deployments(&filter, None, ALL).await.must("list deployments");
         self.deployments = list(DeploymentFilter::default()).await;
@@ -109,7 +110,7 @@ impl Sight {
             let of_app = list(DeploymentFilter { app_id: Some(app_id(id)), ..DeploymentFilter::default() }).await;
             let of_version = DeploymentFilter { version_id: Some(version_id(id)), ..DeploymentFilter::default() };
             self.deployments_by_parent.push((of_app, list(of_version).await));
-            if has_versions {
+            if tells_what_runs {
                 self.running.push(store.running(app_id(id), None, ALL).await.must("tell what runs where"));
             }
         }

@@ -1,16 +1,16 @@
 //! What runs where.
 
 use crate::{
-    changeset::Change,
-    domain::{Deployment, DeploymentStatus, RunningVersion, Version},
+    changeset::{Change, Changeset},
+    domain::{Deployment, DeploymentStatus, ParentId, RunningVersion, Version},
     ports::Store,
     testing::{
         conformance::must::Must,
-        fixtures::{app_id, at, deployment, environment, of, of_all, successful, version},
+        fixtures::{app_id, at, deployment, environment, of, of_all, stamp, successful, version, version_id},
     },
 };
 
-use super::{look::ALL, paging::is_listed, subject::Subject};
+use super::{given::failed, look::ALL, paging::is_listed, subject::Subject};
 
 async fn running(store: &dyn Store) -> Vec<RunningVersion> {
     store.running(app_id(1), None, ALL).await.must("tell what runs where")
@@ -18,9 +18,14 @@ async fn running(store: &dyn Store) -> Vec<RunningVersion> {
 
 /// What must be told of a deployment that runs.
 fn told(version: &Version, deployment: &Deployment) -> RunningVersion {
+    RunningVersion { version: Some(version.clone()), ..told_without_version(deployment) }
+}
+
+/// What must be told of a deployment that runs, and whose version lives elsewhere.
+fn told_without_version(deployment: &Deployment) -> RunningVersion {
     RunningVersion {
         environment: deployment.environment.clone(),
-        version: version.clone(),
+        version: None,
         deployment: deployment.clone(),
         since: deployment.finished_at.expect("it is finished"),
     }
@@ -28,6 +33,17 @@ fn told(version: &Version, deployment: &Deployment) -> RunningVersion {
 
 async fn create(store: &dyn Store, deployment: &Deployment) {
     store.commit(of(Change::deployment_created(deployment))).await.must("create a deployment");
+}
+
+/// Version `id` of the app 1 lives elsewhere.
+async fn learn(store: &dyn Store, id: i64) {
+    let learned = Changeset::learning(stamp(0), ParentId::Version(version_id(id)), app_id(1));
+    store.commit(learned).await.must("learn of a version");
+}
+
+/// Version `id` is gone where it lived.
+async fn part(store: &dyn Store, id: i64) {
+    store.commit(of(failed()).parting(ParentId::Version(version_id(id)))).await.must("part from a version");
 }
 
 /// The versions 1 to 4 of the app 1, by their ids less one.
@@ -127,6 +143,94 @@ pub(super) async fn what_ran_before_runs_again_when_what_runs_is_gone(subject: S
     // when the last goes
     store.commit(of(Change::version_deleted(&versions[1]))).await.must("delete a version");
     assert_eq!(running(store.as_ref()).await, [], "nothing is left that could run");
+}
+
+pub(super) async fn what_runs_of_versions_that_live_elsewhere_is_told_without_them(subject: Subject) {
+    // given
+    let store = subject.store();
+    let store = store.as_ref();
+    let (runs, later) = (successful(1, 1, 1, 10), successful(2, 2, 1, 20));
+    let in_stage = Deployment { environment: environment("stage"), ..successful(3, 2, 1, 5) };
+    for deployment in [&runs, &later, &in_stage] {
+        create(store, deployment).await;
+    }
+    assert_eq!(running(store).await, [], "of their versions nothing was heard");
+
+    // when they are heard of, one after the other
+    learn(store, 1).await;
+    assert_eq!(running(store).await, [told_without_version(&runs)], "the only one whose version is known");
+    learn(store, 2).await;
+    let both = [told_without_version(&later), told_without_version(&in_stage)];
+    assert_eq!(running(store).await, both, "what finished last");
+    // then pages have each, too
+    let page = store.running(app_id(1), None, 1).await.must("tell what runs where");
+    assert_eq!(page, both[..1], "the first page");
+    let page = store.running(app_id(1), Some(&environment("prod")), 1).await.must("tell what runs where");
+    assert_eq!(page, both[1..], "the second page");
+
+    // when an app of the same id is known, that is another parent
+    let app = Changeset::learning(stamp(0), ParentId::App(app_id(3)), app_id(3));
+    store.commit(app).await.must("learn of an app");
+    create(store, &successful(4, 3, 1, 30)).await;
+    assert_eq!(running(store).await, both, "of version 3 nothing was heard, only of app 3");
+}
+
+pub(super) async fn what_ran_before_runs_again_when_a_version_elsewhere_is_gone(subject: Subject) {
+    // given
+    let store = subject.store();
+    let store = store.as_ref();
+    let deployments = [(1, 10), (2, 20), (3, 30)].map(|(id, finished)| successful(id, id, 1, finished));
+    for deployment in &deployments {
+        create(store, deployment).await;
+        learn(store, deployment.version_id.get()).await;
+    }
+    let in_stage = Deployment { environment: environment("stage"), ..successful(4, 3, 1, 5) };
+    create(store, &in_stage).await;
+    let runs = |place: usize| told_without_version(&deployments[place]);
+    assert_eq!(running(store).await, [runs(2), told_without_version(&in_stage)]);
+
+    // when the version goes, its deployments being there still
+    part(store, 3).await;
+    assert_eq!(running(store).await, [runs(1)], "the version is gone, from every environment");
+    let next = store.running(app_id(1), None, 1).await.must("tell what runs where");
+    assert_eq!(next, [runs(1)], "a page of one has what counts");
+    // when news of it come too late
+    learn(store, 3).await;
+    assert_eq!(running(store).await, [runs(1)], "it does not come back");
+    // when one goes that does not run
+    part(store, 1).await;
+    assert_eq!(running(store).await, [runs(1)], "what runs is still there");
+    // when the last goes
+    part(store, 2).await;
+    assert_eq!(running(store).await, [], "nothing is left that could run");
+    // when one goes of which nothing was heard
+    part(store, 9).await;
+    create(store, &successful(9, 9, 1, 40)).await;
+    assert_eq!(running(store).await, [], "it never ran");
+}
+
+pub(super) async fn a_version_that_is_here_is_told_whatever_is_known_of_it(subject: Subject) {
+    // given
+    let store = subject.store();
+    let store = store.as_ref();
+    let here = version(1, 1, "v1");
+    store.commit(of(Change::version_created(&here))).await.must("create a version");
+    let (runs, elsewhere) = (successful(1, 1, 1, 10), successful(2, 2, 1, 20));
+    create(store, &runs).await;
+    create(store, &elsewhere).await;
+    assert_eq!(running(store).await, [told(&here, &runs)]);
+
+    // when it is known as well
+    learn(store, 1).await;
+    assert_eq!(running(store).await, [told(&here, &runs)], "it is here");
+    // when one elsewhere runs, and goes
+    learn(store, 2).await;
+    assert_eq!(running(store).await, [told_without_version(&elsewhere)], "what finished last, wherever its version is");
+    part(store, 2).await;
+    assert_eq!(running(store).await, [told(&here, &runs)], "what ran before runs again");
+    // when it is said to be gone, and is not
+    part(store, 1).await;
+    assert_eq!(running(store).await, [told(&here, &runs)], "what is here counts");
 }
 
 pub(super) async fn environments_are_told_in_byte_order_in_pages(subject: Subject) {
