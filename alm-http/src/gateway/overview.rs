@@ -1,7 +1,5 @@
 //! `/apps/{id}/overview`: what the services know of one app, with the caller's own token.
 
-mod part;
-
 use alm_core::{domain::AppId, policy::Action};
 use axum::{
     Json,
@@ -11,6 +9,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
@@ -20,8 +19,11 @@ use crate::{
     upstream::Upstream,
 };
 
-use self::part::{Asking, Gap};
-use super::{GatewayState, headers::is_in_a_loop};
+use super::{
+    GatewayState, environments,
+    headers::is_in_a_loop,
+    part::{Asking, Gap},
+};
 
 /// How many versions and audit entries are shown.
 const NEWEST: usize = 10;
@@ -64,7 +66,8 @@ pub(super) struct Missing {
 ///
 /// The services are asked with the caller's own token, at the same time. When one does not answer within two seconds, the rest is
 /// shown, and `missing` names the part. Versions are shown when the app has at most 500: lists are oldest first, and the newest
-/// are at their end; so it is with audit entries. What runs where names its versions in any case.
+/// are at their end; so it is with audit entries. What runs where has its versions as far as they come in time, and names them in any
+/// case.
 ///
 /// Who: as each service says; the audit log is for admin, auditor.
 #[utoipa::path(get, path = "/apps/{id}/overview", tag = "apps", params(crate::openapi::IdParam), responses(
@@ -88,7 +91,12 @@ pub(super) async fn get_overview(
     let (app, versions, environments, audit) = tokio::join!(
         asking.one(&shared.app, format!("/apps/{id}")),
         asking.newest(&shared.version, format!("/versions?app_id={id}&limit=50"), NEWEST),
-        asking.first(&shared.deployment, format!("/apps/{id}/environments?limit=200")),
+        async {
+            let deadline = Instant::now() + shared.part_timeout;
+            let mut page = asking.first(&shared.deployment, format!("/apps/{id}/environments?limit=200")).await?;
+            environments::complete(&mut page, &asking, &shared.version, deadline).await;
+            Ok(page)
+        },
         async {
             // A refusal would stand in the audit log each time that anyone looks at an app.
             if may_not_audit(&parts.headers) {

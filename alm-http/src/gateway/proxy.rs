@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    GatewayState, Shared, headers, links,
+    GatewayState, Shared, environments, headers, links,
     routes::{Way, way},
 };
 
@@ -32,10 +32,20 @@ pub(super) async fn pass(
         Way::Nowhere => return Err(ApiError::no_such_path()),
     };
     let upstream = shared.upstream(rule.service);
-    let (mut parts, body) = request.into_parts();
-    if headers::is_in_a_loop(&parts.headers) {
+    if headers::is_in_a_loop(request.headers()) {
         return Err(ApiError::loop_detected(upstream.name));
     }
+    let mut response = match environments::app_of(&request) {
+        Some(app) => environments::pass(&shared, app, request).await?,
+        None => forward(&shared, upstream, request).await?,
+    };
+    response.extensions_mut().insert(Relayed { route: rule.prefix });
+    Ok(response)
+}
+
+/// What `upstream` answers to a request.
+pub(super) async fn forward(shared: &Shared, upstream: &Upstream, request: Request) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().ok_or_else(ApiError::no_such_path)?;
     let uri = upstream.base.at(path).ok_or_else(ApiError::no_such_path)?;
     let prefix = prefix(&parts).to_owned();
@@ -46,9 +56,7 @@ pub(super) async fn pass(
     let may_repeat = may_repeat(&method, &parts.headers, &body);
     let answered = upstream.send(parts, body, may_repeat).await;
     let answer = answered.map_err(|error| ApiError::upstream(&error, !is_safe(&method)))?;
-    let mut response = relay(&shared, upstream, answer, &method, &prefix);
-    response.extensions_mut().insert(Relayed { route: rule.prefix });
-    Ok(response)
+    Ok(relay(shared, upstream, answer, &method, &prefix))
 }
 
 /// Makes a client's request one to a service, all but its URI.
@@ -87,7 +95,7 @@ pub(super) fn on_behalf(of: &Parts, upstream: &Upstream, path: &str) -> Option<P
 }
 
 /// A service's answer as one of the gateway.
-pub(super) fn relay(
+fn relay(
     shared: &Shared,
     upstream: &Upstream,
     answer: axum::http::Response<Incoming>,

@@ -12,6 +12,6 @@ pub(crate) use body::{Fingerprinted, Post, Put, Unauthenticated, integer, one_of
 pub(crate) use caller::Caller;
 pub(crate) use conditional::{IfMatch, IfNoneMatch, precondition};
 pub(crate) use cursor::{cursor_of, parse_cursor};
-pub(crate) use id::PathId;
+pub(crate) use id::{FromPath, PathId};
 pub(crate) use listing::{Listing, Narrowing};
 pub(crate) use params::{NoParams, Params, body_id, labels, named, numeric_cursor, positive, rejected};

@@ -2,6 +2,7 @@
 
 mod contract;
 mod directory;
+mod environments;
 mod faults;
 mod given;
 mod overview;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use alm_core::{
-    Alm, Principal,
+    Alm, AlmBuilder, Principal,
     domain::{Actor, EnvironmentName, Role},
     ports::{Clock, Ids, PasswordHasher, Store, SystemClock, SystemIds, TokenClaims, TokenIssuer, TokioTimer},
 };
@@ -25,6 +25,7 @@ pub(crate) struct Setup {
     store: Arc<dyn Store>,
     hasher: Arc<dyn PasswordHasher>,
     auto_deploy: Vec<EnvironmentName>,
+    alm: Box<dyn FnOnce(AlmBuilder) -> AlmBuilder + Send>,
     api: Box<dyn FnOnce(Api) -> Api + Send>,
     prefix: &'static str,
     host: Box<dyn FnOnce(Router) -> Router + Send>,
@@ -36,6 +37,7 @@ impl Default for Setup {
             store: Arc::new(MemoryStore::new()),
             hasher: Arc::new(Argon2Hasher::with_params(2, 8, 1, 1).unwrap()),
             auto_deploy: Vec::new(),
+            alm: Box::new(|alm| alm),
             api: Box::new(|api| api),
             prefix: "",
             host: Box::new(|router| router),
@@ -57,6 +59,10 @@ impl Setup {
         Self { auto_deploy, ..self }
     }
 
+    pub(crate) fn alm(self, alm: impl FnOnce(AlmBuilder) -> AlmBuilder + Send + 'static) -> Self {
+        Self { alm: Box::new(alm), ..self }
+    }
+
     pub(crate) fn api(self, api: impl FnOnce(Api) -> Api + Send + 'static) -> Self {
         Self { api: Box::new(api), ..self }
     }
@@ -72,8 +78,8 @@ impl Setup {
             .authenticator(jwt.clone())
             .token_issuer(jwt)
             .password_hasher(self.hasher)
-            .auto_deploy(self.auto_deploy)
-            .build();
+            .auto_deploy(self.auto_deploy);
+        let alm = (self.alm)(alm).build();
         let api = Api::new(alm.clone()).login_throttle(lenient()).metrics(Arc::new(|| "requests 1\n".to_owned()));
         let router = (self.host)((self.api)(api).router());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! One part of an overview.
+//! What services have of something, each a part of it, asked on behalf of a client.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 
-use super::super::proxy::on_behalf;
+use super::proxy::on_behalf;
 
 /// How many pages are read for what stands at the end of a list.
 const MAX_PAGES: usize = 10;
 /// The most that one answer may have: a page of 50 versions with all that they can have is smaller.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why a part could not be had.
 #[derive(Debug)]
