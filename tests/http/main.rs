@@ -30,6 +30,7 @@ mod process;
 mod races;
 mod request_headers;
 mod retention;
+mod services;
 mod streams;
 mod support;
 mod twins;
