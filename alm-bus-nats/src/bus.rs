@@ -34,7 +34,7 @@ use crate::{
 pub(crate) const WINDOW: usize = 1024;
 
 /// What the headers of an event may take, and what a server puts before a message.
-const HEADER_ROOM: usize = 256;
+const HEADER_ROOM: usize = 1024;
 
 /// An [`EventBus`] over NATS `JetStream`. Clones are the same connection.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     changeset::{Change, ConsumerName, Guard},
-    domain::{Deployment, EnvironmentName, Event, EventData, Known, ParentId},
+    domain::{Deployment, EnvironmentName, Event, EventData, Known, ParentId, SourceService},
 };
 
 use super::handler::{Effects, HandleError, Handled, Handler, HandlerContext, broken};
@@ -52,6 +52,10 @@ impl Handler for AutoDeploy {
             }
             let EventData::VersionCreated(version) = &event.data else { continue };
             let guard = if cx.is_elsewhere(event) {
+                if cx.has(SourceService::VersionService) {
+                    // It is about another's.
+                    continue;
+                }
                 let parent = ParentId::Version(version.version_id);
                 match cx.reader().known(parent).await? {
                     Some(Known::Gone) => continue,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     changeset::{Change, Changeset, ConsumerName, Guard, Stamp},
-    domain::{AppId, DeploymentId, Event, EventData, EventType, NewAuditEntry, ParentId, Timestamp},
+    domain::{AppId, DeploymentId, Event, EventData, EventType, NewAuditEntry, ParentId, SourceService, Timestamp},
     policy::Principal,
     ports::{BackendError, Reader, StoreError},
     services::{Alm, Context},
@@ -158,6 +158,11 @@ impl HandlerContext<'_> {
     /// Whether `event` is of another service, which has a store of its own.
     pub fn is_elsewhere(&self, event: &Event) -> bool {
         event.log != self.0.inner.store.log_id()
+    }
+
+    /// Whether this process runs `service`.
+    pub fn has(&self, service: SourceService) -> bool {
+        self.0.inner.services.has(service)
     }
 
     /// An id for a new deployment.

@@ -18,7 +18,7 @@ use alm_test_support::eventually;
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::system::{Stores, System, knows_app, name};
+use super::system::{Stores, System, knows_app, name, run, service, services};
 use crate::given::{a_version, admin, an_app, user};
 
 /// Loses some of what is published, and says that it was stored.
@@ -219,21 +219,139 @@ async fn an_event_of_a_newer_version_is_audited_and_hinders_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_whose_owner_is_away_keeps_no_other_from_being_heard() {
-    // given many events of a log that has no owner and whose first is missing
+async fn logs_whose_owner_is_away_keep_no_other_from_being_heard() {
+    // given many events of logs that have no owner and whose first is missing
     let system = System::start();
-    let orphan = |position: u64| {
-        let document = json!({
-            "specversion": "1.0", "id": format!("00000000-0000-7000-8000-{position:012}"), "source": "/alm/TeamService",
-            "type": "TeamCreated", "subject": "teams/1", "almlog": "00000000-0000-4000-8000-000000000001",
-            "sequence": format!("{position:020}"), "almactor": "ada", "data": {},
-        });
-        Arc::new(CloudEvent::decode_as_is(&serde_json::to_vec(&document).unwrap()).unwrap())
-    };
-    let orphans: Vec<_> = (2..20_000).map(orphan).collect();
+    let orphans: Vec<_> = (1..=8).flat_map(|log| (2..2_500).map(move |position| orphan(log, position))).collect();
     system.bus.publish(&orphans).await.unwrap();
 
     // when, then
     some_changes(&system).await;
     system.audited().await;
+}
+
+fn orphan(log: u64, position: u64) -> Arc<Event> {
+    let document = json!({
+        "specversion": "1.0", "id": format!("00000000-0000-7000-8{log:03}-{position:012}"), "source": "/alm/TeamService",
+        "type": "TeamCreated", "subject": "teams/1", "almlog": format!("00000000-0000-4000-8000-{log:012}"),
+        "sequence": format!("{position:020}"), "almactor": "ada", "data": {},
+    });
+    Arc::new(CloudEvent::decode_as_is(&serde_json::to_vec(&document).unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn what_comes_again_and_again_takes_no_more_room_than_once() {
+    // given a few events of logs that no one answers for
+    let system = System::start();
+    let orphans: Vec<_> = (1..=40).flat_map(|log| (2..12).map(move |position| orphan(log, position))).collect();
+    system.bus.publish(&orphans).await.unwrap();
+
+    // when they come again as often as would fill any bound, and something happens then
+    for _ in 0..30 {
+        eventually("they have come", async || (system.bus.unacknowledged(&name("audit")) >= 400).then_some(())).await;
+        system.bus.redeliver();
+        tokio::task::yield_now().await;
+    }
+    some_changes(&system).await;
+
+    // then the messages are still taken, and acknowledged
+    system.audited().await;
+    let orphans = orphans.len();
+    eventually("only what no one answers for is held", async || {
+        (system.bus.unacknowledged(&name("audit")) == orphans).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_readable_message_behind_the_end_of_a_log_is_put_aside() {
+    // given
+    let system = System::start();
+    some_more(&system).await;
+    system.audited().await;
+    let [event]: [Arc<Event>; 1] = log_of(system.app.store().as_ref()).await.try_into().unwrap();
+
+    // when someone publishes what would stand a thousand positions later
+    let mut forged = event.as_ref().clone();
+    forged.position = Position::new(1000);
+    forged.event.id = alm_core::testing::fixtures::event_id();
+    system.bus.publish(&[Arc::new(forged)]).await.unwrap();
+
+    // then it is recorded as what it is, does not come again, and the log goes on
+    eventually("it is put aside", async || {
+        let audit = audit_of(system.audit.store().as_ref()).await;
+        (audit.len() == 2 && system.bus.unacknowledged(&name("audit")) == 0).then(|| {
+            assert!(audit[1].payload["reason"].as_str().unwrap().contains("ends before it"));
+        })
+    })
+    .await;
+    system.app.apps().create(&admin(), an_app("billing")).await.unwrap();
+    system.audited().await;
+}
+
+#[tokio::test]
+async fn what_claims_to_be_of_the_own_log_is_no_stray() {
+    let system = System::start();
+    system.audit.audit().get(&user(), alm_core::domain::AuditIndex::new(1)).await.unwrap_err();
+    system.audited().await;
+    let document = json!({"almlog": system.audit.store().log_id(), "sequence": "00000000000000000001", "id": "x"});
+    system.bus.inject(serde_json::to_vec(&document).unwrap());
+    eventually("it is done", async || (system.bus.unacknowledged(&name("audit")) == 0).then_some(())).await;
+    assert_eq!(audit_of(system.audit.store().as_ref()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_parent_is_understood_also_from_a_newer_version() {
+    // given an app whose name is longer than this version allows
+    let system = System::start();
+    let newer = |position: u64, kind: &str| {
+        let document = json!({
+            "specversion": "1.0", "id": format!("00000000-0000-7000-8000-{position:012}"), "source": "/alm/AppService",
+            "type": kind, "subject": "apps/7", "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
+            "almlog": "00000000-0000-4000-8000-000000000001", "sequence": format!("{position:020}"),
+            "almchangeset": "00000000-0000-7000-8000-000000000002", "almactor": "ada",
+            "data": {"id": 7, "name": "x".repeat(500), "description": "", "team": "new"},
+        });
+        Arc::new(CloudEvent::decode_as_is(&serde_json::to_vec(&document).unwrap()).unwrap())
+    };
+    let app = alm_core::domain::AppId::new(7).unwrap();
+    let versions = alm_core::Alm::builder(system.version.store().clone()).services(services("version"));
+    let mut owner = alm_core::testing::mocks::MockDirectory::new();
+    owner.expect_app().returning(|_| Ok(true));
+    let versions = versions.directory(Arc::new(owner)).build();
+    versions.versions().create(&user(), a_version(app, "v1")).await.unwrap();
+
+    // when
+    system.bus.publish(&[newer(1, "AppUpdated"), newer(2, "AppDeleted")]).await.unwrap();
+
+    // then
+    eventually("its version is gone", async || {
+        let left = system.version.store().versions(&alm_core::ports::VersionFilter::default(), None, 10).await.unwrap();
+        left.is_empty().then_some(())
+    })
+    .await;
+    let refused = versions.versions().create(&user(), a_version(app, "v2")).await.unwrap_err();
+    assert_eq!(refused.code(), "unknown-parent");
+}
+
+#[tokio::test]
+async fn what_another_installation_tells_of_its_apps_is_not_about_those_here() {
+    // given a service that holds apps and versions, and another one on the same bus with ids of its own
+    let (bus, store) = (MemoryBus::new(), Arc::new(alm_store_memory::MemoryStore::new()));
+    let here = service("app,version", store, Arc::new(bus.clone())).build();
+    let app = here.apps().create(&admin(), an_app("billing")).await.unwrap().value.id;
+    here.versions().create(&user(), a_version(app, "v1")).await.unwrap();
+    let _running = run(&here);
+    let other = alm_core::Alm::builder(Arc::new(alm_store_memory::MemoryStore::new())).build();
+    let same = other.apps().create(&admin(), an_app("another")).await.unwrap().value.id;
+    assert_eq!(same, app);
+    other.apps().delete(&admin(), app, &alm_core::services::Precondition::none()).await.unwrap();
+
+    // when
+    bus.publish(&log_of(other.store().as_ref()).await).await.unwrap();
+    eventually("it is heard", async || (bus.unacknowledged(&name("app-version")) == 0).then_some(())).await;
+
+    // then
+    let left = here.store().versions(&alm_core::ports::VersionFilter::default(), None, 10).await.unwrap();
+    assert_eq!(left.len(), 1);
 }

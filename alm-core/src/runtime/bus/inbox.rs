@@ -1,38 +1,38 @@
 //! The inbox: what other services tell over the bus, to the consumers of this one.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{
     StreamExt,
-    future::{Either, join4, pending, select},
+    future::{BoxFuture, Either, join4, pending, select},
     stream::FuturesUnordered,
 };
 use tokio::sync::Notify;
 
 use crate::{
-    changeset::{Changeset, ConsumerName},
-    domain::{Actor, ChangesetId, CloudEvent, Event, EventData, EventId, LogId, NewEvent, Position, Subject, Unread},
-    policy::Principal,
-    ports::{BusError, Delivery, DeliveryTag, EventBus, Message, StoreError, Subscription, Timer},
-    runtime::{
-        alone::{Alone, handle_alone, letter},
-        backoff::Backoff,
-        consumer::Consumer,
-        handler::{Handler, UNREADABLE},
-    },
-    services::{Alm, Context},
+    changeset::ConsumerName,
+    domain::{CloudEvent, Event, LogId, Position},
+    ports::{BusError, Delivery, DeliveryTag, EventBus, Message, Place, Subscription, Timer},
+    runtime::{backoff::Backoff, consumer::Consumer, handler::Handler},
+    services::Alm,
 };
 
-use super::remote_log::{RemoteLog, Unreadable};
+use super::{
+    remote_log::{RemoteLog, Unreadable},
+    strays::Strays,
+};
 
 /// How many messages are taken at once.
 const BATCH: usize = 512;
-/// How many messages are taken and not acknowledged at most.
-const MOST_UNACKNOWLEDGED: usize = 8192;
+/// How many messages are taken and not acknowledged at most: fewer than a bus may give without an acknowledgement, 4,096 on NATS.
+const MOST_UNACKNOWLEDGED: usize = 2048;
+/// When there has been no room for so long, some log stands still.
+const FULL: Duration = Duration::from_secs(1);
 /// How many logs there may be. There is one for each service, so this is about what someone makes up.
 const MOST_LOGS: usize = 256;
 
@@ -46,9 +46,7 @@ pub(super) struct Inbox {
     /// Logs that no one reads yet.
     found: Mutex<Vec<Arc<RemoteLog>>>,
     found_bell: Notify,
-    /// What can't be read and stands in no log.
-    strays: Mutex<VecDeque<Unreadable>>,
-    strays_bell: Notify,
+    strays: Strays,
     /// Deliveries that are done.
     done: Mutex<Vec<DeliveryTag>>,
     done_bell: Arc<Notify>,
@@ -63,8 +61,7 @@ impl Inbox {
             logs: Mutex::default(),
             found: Mutex::default(),
             found_bell: Notify::new(),
-            strays: Mutex::default(),
-            strays_bell: Notify::new(),
+            strays: Strays::default(),
             done: Mutex::default(),
             done_bell: Arc::default(),
         }
@@ -80,7 +77,7 @@ impl Inbox {
         let mut backoff = Backoff::default();
         loop {
             let failed = match self.bus.subscribe(&self.name).await {
-                Ok(mut subscription) => self.receive_from(subscription.as_mut(), &mut backoff).await,
+                Ok(mut subscription) => self.receive_from(subscription.as_mut(), &mut backoff, timer).await,
                 Err(error) => error,
             };
             let delay = backoff.next(self.alm.random());
@@ -90,37 +87,71 @@ impl Inbox {
     }
 
     /// Goes on until the bus fails.
-    async fn receive_from(&self, subscription: &mut dyn Subscription, backoff: &mut Backoff) -> BusError {
+    async fn receive_from(
+        &self,
+        subscription: &mut dyn Subscription,
+        backoff: &mut Backoff,
+        timer: &dyn Timer,
+    ) -> BusError {
         // Tags count within their subscription alone.
-        let mut held = 0_usize;
+        let mut full: Option<BoxFuture<'_, ()>> = None;
         self.forget_tags();
         loop {
             let done = self.take_done();
-            if !done.is_empty() {
-                held = held.saturating_sub(done.len());
-                if let Err(error) = subscription.ack(&done).await {
-                    return error;
-                }
+            if !done.is_empty()
+                && let Err(error) = subscription.ack(&done).await
+            {
+                return error;
             }
-            let room = MOST_UNACKNOWLEDGED.saturating_sub(held).min(BATCH);
-            let next = async {
-                if room == 0 {
-                    return pending().await;
+            let room = MOST_UNACKNOWLEDGED.saturating_sub(self.held()).min(BATCH);
+            if room > 0 {
+                full = None;
+            } else {
+                full.get_or_insert_with(|| timer.sleep(FULL));
+            }
+            let came = {
+                let next = async {
+                    match &mut full {
+                        None => Some(subscription.next(room).await),
+                        Some(moment) => {
+                            moment.await;
+                            None
+                        }
+                    }
+                };
+                match select(pin!(next), pin!(self.done_bell.notified())).await {
+                    Either::Left((came, _)) => came,
+                    Either::Right(_) => continue,
                 }
-                subscription.next(room).await
             };
-            match select(pin!(next), pin!(self.done_bell.notified())).await {
-                Either::Left((Ok(deliveries), _)) => {
+            match came {
+                Some(Ok(deliveries)) => {
                     backoff.reset();
-                    held += deliveries.len();
                     for delivery in deliveries {
                         self.sort(delivery);
                     }
                 }
-                Either::Left((Err(error), _)) => return error,
-                Either::Right(_) => {}
+                Some(Err(error)) => return error,
+                None => {
+                    full = None;
+                    self.make_room();
+                }
             }
         }
+    }
+
+    /// Lets go of what the owners of the logs can tell again, so that one log which stands still keeps no other from coming.
+    fn make_room(&self) {
+        let logs = self.all_logs();
+        let keep = MOST_UNACKNOWLEDGED / 2 / logs.len().max(1);
+        for log in logs {
+            lock(&self.done).extend(log.let_go(keep));
+        }
+    }
+
+    /// How many messages are not acknowledged.
+    fn held(&self) -> usize {
+        self.all_logs().iter().map(|log| log.held()).sum::<usize>() + self.strays.len()
     }
 
     /// Puts a message where it belongs.
@@ -133,10 +164,15 @@ impl Inbox {
                 None => self.stray(one_log_too_many(&event, tag)),
             },
             Message::Unreadable { place, payload, reason } => {
-                let claim = CloudEvent::place(&payload).filter(|(log, _)| *log != self.own_log());
-                let message = Unreadable { tag, place: (place.log, place.position), payload, reason };
-                match claim.and_then(|(log, position)| Some((self.log(log)?, position))) {
-                    Some((log, position)) => log.doubt(position, message),
+                let claim = CloudEvent::place(&payload);
+                let message = Unreadable { tag, place, payload, reason };
+                match claim {
+                    // Who has the log itself knows what stands there.
+                    Some((log, _)) if log == self.own_log() => false,
+                    Some((log, position)) => match self.log(log) {
+                        Some(log) => log.doubt(position, message),
+                        None => self.stray(message),
+                    },
                     None => self.stray(message),
                 }
             }
@@ -148,16 +184,18 @@ impl Inbox {
     }
 
     fn stray(&self, message: Unreadable) -> bool {
-        lock(&self.strays).push_back(message);
-        self.strays_bell.notify_one();
+        self.strays.push(message);
         true
+    }
+
+    fn all_logs(&self) -> Vec<Arc<RemoteLog>> {
+        lock(&self.logs).values().cloned().collect()
     }
 
     /// The deliveries that are done.
     fn take_done(&self) -> Vec<DeliveryTag> {
         let mut done = std::mem::take(&mut *lock(&self.done));
-        let logs: Vec<_> = lock(&self.logs).values().cloned().collect();
-        for log in logs {
+        for log in self.all_logs() {
             let (tags, false_claims) = log.take_done();
             done.extend(tags);
             for claim in false_claims {
@@ -170,7 +208,7 @@ impl Inbox {
     /// What an earlier subscription gave comes again, so it is kept no longer than it is needed.
     fn forget_tags(&self) {
         lock(&self.done).clear();
-        lock(&self.strays).clear();
+        self.strays.clear();
         for log in lock(&self.logs).values() {
             log.forget_tags();
         }
@@ -241,76 +279,14 @@ impl Inbox {
         }
     }
 
-    /// Hands what can't be read and stands in no log to every handler. As there is no checkpoint for it, it is handed over again when
-    /// the process ends before it is acknowledged.
+    /// Puts aside what can't be read and stands in no log.
     async fn put_aside(&self, timer: &dyn Timer) {
-        let mut backoff = Backoff::default();
-        loop {
-            let next = lock(&self.strays).front().cloned();
-            let Some(message) = next else {
-                self.strays_bell.notified().await;
-                continue;
-            };
-            match self.hand_over(&message).await {
-                Ok(()) => {
-                    backoff.reset();
-                    let mut strays = lock(&self.strays);
-                    // A new subscription may have cleared them meanwhile.
-                    if strays.front().is_some_and(|front| front.tag == message.tag) {
-                        strays.pop_front();
-                        drop(strays);
-                        lock(&self.done).push(message.tag);
-                        self.done_bell.notify_one();
-                    }
-                }
-                Err(error) => {
-                    let delay = backoff.next(self.alm.random());
-                    tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "a message waits to be put aside");
-                    timer.sleep(delay).await;
-                }
-            }
-        }
-    }
-
-    async fn hand_over(&self, message: &Unreadable) -> Result<(), StoreError> {
-        let event = Arc::new(self.as_event(message));
-        tracing::error!(place = %event.position, reason = message.reason, "a message of the bus cannot be read");
-        for handler in self.handlers() {
-            if let Alone::Refused(reason) = handle_alone(&self.alm, handler.as_ref(), &event, None).await? {
-                let letter = letter(&self.alm, handler.as_ref(), &event, reason);
-                let stamp = self.alm.stamp(&Context::new(Principal::system()));
-                self.alm.commit_changeset(Changeset::empty(stamp).burying(letter)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The message as an event that can't be read, standing in the log that is the bus.
-    fn as_event(&self, message: &Unreadable) -> Event {
-        let (log, position) = message.place;
-        let told = CloudEvent::decode_as_is(&message.payload).ok();
-        let text = |named: fn(&EventData) -> &str, else_: &str| {
-            told.as_ref().map(|event| named(&event.data)).filter(|text| !text.is_empty()).unwrap_or(else_).to_owned()
-        };
-        let unread = Unread {
-            event_type: text(EventData::type_name, UNREADABLE),
-            source: text(EventData::source_name, "unknown"),
-            subject: Subject::Events.to_string(),
-            data: serde_json::json!({
-                "reason": message.reason,
-                "payload": String::from_utf8_lossy(&message.payload),
-            }),
-            reason: message.reason.clone(),
-        };
-        let event = NewEvent {
-            id: EventId::new(self.alm.uuid()),
-            subject: Subject::Events,
-            data: EventData::Unread(Box::new(unread)),
-            time: self.alm.now(),
-            actor: Actor::anonymous(),
-            trace: None,
-        };
-        Event { log, position, changeset: ChangesetId::new(self.alm.uuid()), event }
+        self.strays
+            .put_aside(&self.alm, timer, |tag| {
+                lock(&self.done).push(tag);
+                self.done_bell.notify_one();
+            })
+            .await;
     }
 
     fn handlers(&self) -> &[Arc<dyn Handler>] {
@@ -325,7 +301,7 @@ impl Inbox {
 fn one_log_too_many(event: &Event, tag: DeliveryTag) -> Unreadable {
     Unreadable {
         tag,
-        place: (event.log, event.position),
+        place: Place { log: event.log, position: event.position },
         payload: CloudEvent::encode(event),
         reason: format!("there are more than {MOST_LOGS} logs"),
     }

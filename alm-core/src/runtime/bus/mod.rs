@@ -5,6 +5,7 @@
 mod inbox;
 mod relay;
 mod remote_log;
+mod strays;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
@@ -45,9 +46,19 @@ pub(super) async fn carry(alm: &Alm, log: &Arc<dyn Feed>, timer: &dyn Timer) {
 async fn answer(alm: &Alm, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
     let mut backoff = Backoff::default();
     loop {
-        let Err(error) = bus.serve_replays(alm.inner.store.clone()).await else { continue };
+        // A bug in a store or a bus must not stop the others.
+        let served = AssertUnwindSafe(bus.serve_replays(alm.inner.store.clone())).catch_unwind().await;
         let delay = backoff.next(alm.random());
-        tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "no replays are answered");
+        match served {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "no replays are answered");
+            }
+            Err(panic) => {
+                let error = panicked("bus", "answer replays", panic.as_ref());
+                tracing::error!(error = &error as &dyn std::error::Error, ?delay, "no replays are answered");
+            }
+        }
         timer.sleep(delay).await;
     }
 }

@@ -9,14 +9,13 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
-    domain::{Event, LogId, Position},
-    ports::{BackendError, BackendErrorKind, BusError, DeliveryTag, EventBus, Outcome, StoreError},
+    domain::{CloudEvent, Event, LogId, Position},
+    ports::{BackendError, BackendErrorKind, BusError, DeliveryTag, EventBus, Outcome, Place, StoreError},
     runtime::feed::{Feed, PAGE},
 };
 
-/// So many events of a log are kept while one before them is missing. Those that come then are let go, for the owner of the log
-/// can tell them again: a log that stands still must not keep the others from coming.
-const MOST_BEHIND_A_GAP: usize = 1024;
+/// How many events that were asked of the owner are kept for readers that are behind. They can ask again.
+const MOST_TOLD: usize = 4096;
 
 /// What has come of one log and is not done. The log itself is elsewhere: whatever is missing is asked of its owner.
 pub(super) struct RemoteLog {
@@ -41,11 +40,13 @@ struct State {
     announced: Position,
     /// Where the checkpoint of each reader stands, once it is known.
     saved: Vec<Option<Position>>,
-    /// The deliveries that are not acknowledged.
-    tags: BTreeMap<Position, Vec<DeliveryTag>>,
+    /// The deliveries that are not acknowledged: of each event the last, for it may have come again.
+    tags: BTreeMap<Position, DeliveryTag>,
     /// What came in the place of an event and can't be read.
     doubts: BTreeMap<Position, Vec<Unreadable>>,
-    /// Doubts that the owner of the log knows nothing of.
+    /// Whether the owner has said that the log ends before some of the events that have come.
+    is_denied: bool,
+    /// What claims to be of this log, and its owner knows nothing of.
     false_claims: Vec<Unreadable>,
 }
 
@@ -53,7 +54,7 @@ struct State {
 #[derive(Clone, Debug)]
 pub(super) struct Unreadable {
     pub(super) tag: DeliveryTag,
-    pub(super) place: (LogId, Position),
+    pub(super) place: Place,
     pub(super) payload: Vec<u8>,
     pub(super) reason: String,
 }
@@ -62,12 +63,6 @@ impl State {
     /// What every reader has done, for good.
     fn done(&self) -> Option<Position> {
         self.saved.iter().copied().min().flatten()
-    }
-
-    /// Whether an event is missing before those that have come.
-    fn has_gap(&self) -> bool {
-        let next = self.done().unwrap_or(Position::START).next();
-        self.events.first_key_value().is_some_and(|(first, _)| *first > next)
     }
 
     /// The events that follow one another from behind `after` on.
@@ -80,6 +75,22 @@ impl State {
             next = next.next();
         }
         run
+    }
+
+    /// The events in this range are nothing of the log.
+    fn put_aside(&mut self, after: Position, known: Position) {
+        let later = self.events.split_off(&known.next());
+        for (position, event) in self.events.split_off(&after.next()) {
+            if let Some(tag) = self.tags.remove(&position) {
+                self.false_claims.push(Unreadable {
+                    tag,
+                    place: Place { log: event.log, position },
+                    payload: CloudEvent::encode(&event),
+                    reason: "the log that it claims to stand in ends before it".to_owned(),
+                });
+            }
+        }
+        self.events.extend(later);
     }
 
     /// How far the log is known to reach.
@@ -101,23 +112,40 @@ impl RemoteLog {
         RemoteFeed { log: self.clone(), number: state.saved.len() - 1 }
     }
 
-    /// An event has come. False when it need not be kept: it is done, or its owner can tell it again.
+    /// An event has come. False when it is done.
     pub(super) fn take(&self, event: Arc<Event>, tag: DeliveryTag) -> bool {
         let mut state = self.lock();
         let position = event.position;
         if state.done().is_some_and(|done| position <= done) {
             return false;
         }
-        if state.events.len() >= MOST_BEHIND_A_GAP && state.has_gap() && !state.events.contains_key(&position) {
-            state.reaches = state.reaches.max(position);
-            return false;
-        }
         // Of two that claim one place the first is kept, unless its owner tells another.
         state.events.entry(position).or_insert(event);
-        state.tags.entry(position).or_default().push(tag);
+        state.tags.insert(position, tag);
         drop(state);
         self.news.notify_waiters();
         true
+    }
+
+    /// How many deliveries it has that are not done.
+    pub(super) fn held(&self) -> usize {
+        let state = self.lock();
+        state.tags.len() + state.doubts.values().map(Vec::len).sum::<usize>() + state.false_claims.len()
+    }
+
+    /// There is no room for others: lets all but the first `keep` deliveries go, for the owner of the log can tell them again, and
+    /// gives their tags.
+    pub(super) fn let_go(&self, keep: usize) -> Vec<DeliveryTag> {
+        let mut state = self.lock();
+        state.reaches = state.end();
+        if let Some((&first, _)) = state.doubts.iter().nth(keep) {
+            // These no one could tell again.
+            let claims = state.doubts.split_off(&first);
+            state.false_claims.extend(claims.into_values().flatten());
+        }
+        let Some((&first, _)) = state.tags.iter().nth(keep) else { return Vec::new() };
+        state.events.split_off(&first);
+        state.tags.split_off(&first).into_values().collect()
     }
 
     /// Something has come that claims to be the event at this position and can't be read. Its owner will tell. False when that is
@@ -128,7 +156,9 @@ impl RemoteLog {
             return false;
         }
         state.reaches = state.reaches.max(position);
-        state.doubts.entry(position).or_default().push(message);
+        let doubts = state.doubts.entry(position).or_default();
+        doubts.retain(|doubt| doubt.place != message.place);
+        doubts.push(message);
         drop(state);
         self.news.notify_waiters();
         true
@@ -137,6 +167,10 @@ impl RemoteLog {
     /// The owner says how far the log is. What it said the time before should have come by now.
     pub(super) fn announced(&self, position: Position) {
         let mut state = self.lock();
+        if let Some(done) = state.done().filter(|done| *done > position) {
+            // Its positions are given again, and what gets them will be taken for what was there before.
+            tracing::error!(log = %self.id, %done, head = %position, "a log has lost its end: what comes next is not heard");
+        }
         let before = std::mem::replace(&mut state.announced, position);
         if before.min(position) > state.reaches {
             state.reaches = before.min(position);
@@ -152,7 +186,7 @@ impl RemoteLog {
         let left = state.events.split_off(&done.next());
         state.events = left;
         let left = state.tags.split_off(&done.next());
-        let mut tags: Vec<_> = std::mem::replace(&mut state.tags, left).into_values().flatten().collect();
+        let mut tags: Vec<_> = std::mem::replace(&mut state.tags, left).into_values().collect();
         let left = state.doubts.split_off(&done.next());
         tags.extend(std::mem::replace(&mut state.doubts, left).into_values().flatten().map(|message| message.tag));
         (tags, std::mem::take(&mut state.false_claims))
@@ -161,25 +195,36 @@ impl RemoteLog {
     /// Events behind `after` from the owner of the log, when one is missing that should be there.
     async fn fill_gap(&self, after: Position) -> Result<(), StoreError> {
         let _asking = self.asking.lock().await;
-        let is_missing = |state: &State| state.end() > after && !state.events.contains_key(&after.next());
-        if !is_missing(&self.lock()) {
-            return Ok(());
-        }
+        let known = {
+            let state = self.lock();
+            if state.end() <= after || state.events.contains_key(&after.next()) {
+                return Ok(());
+            }
+            state.end()
+        };
         let told = self.bus.replay(self.id, after, PAGE).await.map_err(unanswered)?;
         tracing::debug!(log = %self.id, %after, events = told.len(), "a gap was asked of the owner of the log");
         let mut state = self.lock();
         if told.is_empty() {
-            // That is the end of the log. What claims to be behind it is not of it.
+            // That is the end of the log. What claimed to be behind it when it was asked is not of it.
+            let later = state.doubts.split_off(&known.next());
             let claims = state.doubts.split_off(&after.next());
+            state.doubts.extend(later);
             state.false_claims.extend(claims.into_values().flatten());
-            state.reaches = state.reaches.min(after);
             state.announced = state.announced.min(after);
+            let is_denied = std::mem::replace(&mut state.is_denied, true);
+            if is_denied {
+                state.put_aside(after, known);
+            }
+            let last = state.events.last_key_value().map_or(after, |(last, _)| *last);
+            state.reaches = state.doubts.last_key_value().map_or(last, |(doubt, _)| last.max(*doubt));
             let is_beyond = state.end() > after;
             drop(state);
             self.done.notify_one();
             // It comes to this when the owner has lost the end of its log to a failover, or someone else publishes in its name.
             return if is_beyond { Err(lost_end()) } else { Ok(()) };
         }
+        state.is_denied = false;
         for event in told {
             state.reaches = state.reaches.max(event.position);
             state.events.insert(event.position, event);
@@ -254,6 +299,10 @@ impl Feed for RemoteFeed {
         let mut state = self.log.lock();
         if let Some(saved) = state.saved.get_mut(self.number) {
             *saved = Some(position);
+        }
+        if state.events.len() > MOST_TOLD {
+            let State { events, tags, .. } = &mut *state;
+            events.retain(|at, _| *at > position || tags.contains_key(at));
         }
         drop(state);
         self.log.done.notify_one();
