@@ -40,9 +40,10 @@ pub(crate) fn kind_of(status: usize, code: ErrorCode) -> BackendErrorKind {
         | ErrorCode::MEMORY_RESOURCES_EXCEEDED
         | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED => BackendErrorKind::NotWritable,
         ErrorCode::INSUFFICIENT_RESOURCES => BackendErrorKind::Overloaded,
-        ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
-            BackendErrorKind::Unavailable
-        }
+        // A cluster that has just begun does not know all of its servers yet.
+        ErrorCode::CLUSTER_NO_PEERS
+        | ErrorCode::JETSTREAM_NOT_ENABLED
+        | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => BackendErrorKind::Unavailable,
         _ => match status {
             408 => BackendErrorKind::Timeout,
             429 => BackendErrorKind::Overloaded,

@@ -71,9 +71,8 @@ pub(crate) async fn take(subscription: &mut dyn Subscription, count: usize) -> V
         while taken.len() < count {
             let Ok(deliveries) = subscription.next(64).await else { continue };
             let tags: Vec<_> = deliveries.iter().map(|delivery| delivery.tag).collect();
-            if subscription.ack(&tags).await.is_err() {
-                continue;
-            }
+            // It may be acknowledged though the answer was lost, and what is not comes again.
+            let _ = subscription.ack(&tags).await;
             for event in deliveries.iter().map(event_of) {
                 if taken.iter().all(|known| known.id != event.id) {
                     taken.push(event);

@@ -60,7 +60,7 @@ async fn a_server_that_is_not_there_yet_is_used_when_it_comes() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_under_who_publishes_and_reads_loses_nothing_that_was_acknowledged() {
+async fn a_server_that_is_restarted_under_who_publishes_and_reads_loses_nothing_that_was_acknowledged() {
     // given one who publishes, and one who reads over another connection
     const EVENTS: usize = 2000;
     let (mut server, name) = (NatsServer::start(), a_name());

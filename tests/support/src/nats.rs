@@ -116,9 +116,9 @@ impl NatsServer {
         }
     }
 
-    /// Kills it and starts it again.
+    /// Ends it in good order and starts it again. (One that is killed may lose what it has acknowledged a moment before.)
     pub fn restart(&mut self) {
-        self.kill();
+        self.stop();
         self.begin();
     }
 
