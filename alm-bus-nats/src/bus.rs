@@ -33,7 +33,8 @@ use crate::{
 /// How many events of a call are on their way at once.
 pub(crate) const WINDOW: usize = 1024;
 
-/// What the headers of an event may take, and what a server puts before a message.
+/// What the headers of an event may take, what a server puts before a message, and what a page of a replay has around it: what is
+/// taken can also be told again.
 const HEADER_ROOM: usize = 1024;
 
 /// An [`EventBus`] over NATS `JetStream`. Clones are the same connection.
