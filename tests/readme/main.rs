@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cluster;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::PathBuf,
