@@ -359,3 +359,30 @@ async fn what_another_installation_tells_of_its_apps_is_not_about_those_here() {
     let left = here.store().versions(&alm_core::ports::VersionFilter::default(), None, 10).await.unwrap();
     assert_eq!(left.len(), 1);
 }
+
+#[tokio::test]
+async fn an_event_of_a_newer_version_needs_no_owner_to_be_audited() {
+    // given a bus that brings it as what it can't read
+    let system = System::start();
+    let document = json!({
+        "specversion": "1.0", "id": "00000000-0000-7000-8000-000000000001", "source": "/alm/TeamService",
+        "type": "TeamCreated", "subject": "teams/1", "almlog": "00000000-0000-4000-8000-000000000001",
+        "sequence": format!("{:020}", 1), "almactor": "ada", "data": {"members": ["bob"]},
+    });
+
+    // when
+    system.bus.inject(document.to_string());
+
+    // then
+    eventually("it is audited as what it says it is", async || {
+        let audit = audit_of(system.audit.store().as_ref()).await;
+        let entry = audit.iter().find(|entry| entry.event_type == "TeamCreated")?;
+        assert_eq!(entry.payload, json!({"members": ["bob"]}));
+        Some(())
+    })
+    .await;
+    for consumer in ["audit", "version", "deployment"] {
+        eventually("it does not come again", async || (system.bus.unacknowledged(&name(consumer)) == 0).then_some(()))
+            .await;
+    }
+}

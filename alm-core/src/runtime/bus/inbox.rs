@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     changeset::ConsumerName,
-    domain::{CloudEvent, Event, LogId, Position},
+    domain::{CloudEvent, Event, EventData, EventType, LogId, Position},
     ports::{BusError, Delivery, DeliveryTag, EventBus, Message, Place, Subscription, Timer},
     runtime::{backoff::Backoff, consumer::Consumer, handler::Handler},
     services::Alm,
@@ -157,7 +157,14 @@ impl Inbox {
     /// Puts a message where it belongs.
     fn sort(&self, delivery: Delivery) {
         let tag = delivery.tag;
-        let is_kept = match delivery.message {
+        let message = match delivery.message {
+            Message::Unreadable { place, payload, reason } => match of_newer_version(&payload) {
+                Some(event) => Message::Event(event),
+                None => Message::Unreadable { place, payload, reason },
+            },
+            message @ Message::Event(_) => message,
+        };
+        let is_kept = match message {
             Message::Event(event) if event.log == self.own_log() => false,
             Message::Event(event) => match self.log(event.log) {
                 Some(log) => log.take(event, tag),
@@ -295,6 +302,20 @@ impl Inbox {
 
     fn own_log(&self) -> LogId {
         self.alm.inner.store.log_id()
+    }
+}
+
+/// What a newer version of a service tells: all is said that must be known of an event, and its type is not one of ours. It is
+/// taken at its word as others are, for its owner would tell the same, if it is there at all.
+fn of_newer_version(payload: &[u8]) -> Option<Arc<Event>> {
+    let event = CloudEvent::decode_as_is(payload).ok()?;
+    match &event.data {
+        EventData::Unread(unread)
+            if !unread.event_type.is_empty() && EventType::parse(&unread.event_type).is_none() =>
+        {
+            Some(Arc::new(event))
+        }
+        _ => None,
     }
 }
 
