@@ -47,7 +47,7 @@ pub enum Storage {
 /// How NATS is reached, and what is asked of it. Parsed from a URL,
 /// `nats://[user:password@|token@]host[:port][,host[:port]…]`, or `tls://…` to talk TLS alone; user, password and token are
 /// percent-encoded. The URL may set some of the options, too: `credentials`, `nkey`, `tls_ca`, `tls_cert`, `tls_key` (paths),
-/// `stream`, `subject_prefix`, `replicas`, `max_bytes`, `max_age_secs`.
+/// `stream`, `subject_prefix`, `replicas`, `max_bytes`, `max_age_secs`, `duplicate_window_secs`, `ack_wait_secs`.
 ///
 /// ```
 /// use alm_bus_nats::NatsOptions;
@@ -250,6 +250,9 @@ mod tests {
         let options: NatsOptions = "nats://localhost?credentials=/a%20b&replicas=3&max_age_secs=60".parse().unwrap();
         assert_eq!((options.replicas, options.max_age), (Some(3), Some(Duration::from_mins(1))));
         assert!(matches!(options.credentials, Credentials::JwtFile(path) if path.as_os_str() == "/a b"));
+        let options: NatsOptions = "nats://localhost?duplicate_window_secs=1&ack_wait_secs=2".parse().unwrap();
+        let (second, two) = (Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!((options.duplicate_window, options.ack_wait), (second, Some(two)));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) fn parse(url: &str) -> Result<NatsOptions, OptionsError> {
 /// The parameters of the URL. An unknown one is refused: a setting that is misspelt must not be missed.
 fn with(options: NatsOptions, name: &str, value: String) -> Result<NatsOptions, OptionsError> {
     let number = |value: &str| value.parse().map_err(|_| invalid(format!("has a {name} that is not a number")));
+    let seconds = |value: &str| number(value).map(std::time::Duration::from_secs);
     Ok(match name {
         "credentials" => options.credentials_file(value),
         "nkey" => options.nkey_file(value),
@@ -46,9 +47,12 @@ fn with(options: NatsOptions, name: &str, value: String) -> Result<NatsOptions, 
         "subject_prefix" => options.subject_prefix(value),
         "replicas" => options.replicas(usize::try_from(number(&value)?).unwrap_or(usize::MAX)),
         "max_bytes" => options.max_bytes(number(&value)?),
-        "max_age_secs" => options.max_age(std::time::Duration::from_secs(number(&value)?)),
+        "max_age_secs" => options.max_age(seconds(&value)?),
+        "duplicate_window_secs" => options.duplicate_window(seconds(&value)?),
+        "ack_wait_secs" => options.ack_wait(seconds(&value)?),
         _ => {
-            let known = "credentials, nkey, tls_ca, tls_cert, tls_key, stream, subject_prefix, replicas, max_bytes, max_age_secs";
+            let known = "credentials, nkey, tls_ca, tls_cert, tls_key, stream, subject_prefix, replicas, max_bytes, max_age_secs, \
+                         duplicate_window_secs, ack_wait_secs";
             return Err(invalid(format!("has a parameter that is not known; there are {known}")));
         }
     })
