@@ -6,8 +6,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod broken;
-mod client;
-mod look;
 mod plan;
 mod round;
 mod soak;

@@ -13,7 +13,7 @@ macro_rules! rounds {
             #[test]
             fn $name() {
                 let round = ROUNDS.iter().find(|round| round.name == stringify!($name)).unwrap();
-                crate::round::hold(round, fastrand::u64(..));
+                alm_test_support::soak::hold(round.name, |seed| crate::round::run(round, seed));
             }
         )+
     };

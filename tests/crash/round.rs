@@ -1,22 +1,19 @@
 //! A round: load, faults, and what is found when they are over.
 
 use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use alm_test_support::{
     LONG, eventually,
-    journal::{Ask, Journal, Violation, check},
+    journal::{Journal, check},
+    load::{Client, Common, Eye, Way},
+    soak::{NoFault, Report},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 
-use crate::{
-    client::{Client, Common},
-    look::Eye,
-    system::{Kind, NoFault, System},
-};
+use crate::system::{Kind, System};
 
 /// So many clients ask at the same time.
 const CLIENTS: u64 = 12;
@@ -52,38 +49,6 @@ pub(crate) enum Victim {
     Database,
 }
 
-/// What a round has come to.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) faults: u64,
-    pub(crate) asked: u64,
-    pub(crate) done: u64,
-    pub(crate) unanswered: u64,
-    pub(crate) audited: usize,
-    pub(crate) violations: Vec<Violation>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { faults, asked, done, unanswered, audited, violations } = self;
-        write!(
-            f,
-            "{faults} faults, {asked} asked, {done} done, {unanswered} unanswered, {audited} audited, {} violations",
-            violations.len()
-        )
-    }
-}
-
-/// Runs a round on a runtime of its own; all that was promised must hold.
-#[track_caller]
-pub(crate) fn hold(round: &Round, seed: u64) {
-    println!("{} --seed {seed}", round.name);
-    let report = run(round, seed).unwrap_or_else(|no_fault| panic!("seed {seed}: {no_fault}"));
-    println!("{report}");
-    report.violations.iter().for_each(|violation| println!("{violation}"));
-    assert!(report.violations.is_empty(), "seed {seed}: {report}");
-}
-
 /// Runs a round on a runtime of its own.
 ///
 /// # Errors
@@ -111,37 +76,23 @@ async fn drive(system: &mut System, round: &Round, seed: u64) -> Result<Report, 
     assert!(system.start(None), "the server does not start");
 
     let journal = system.folder().join("journal");
-    let (finish, finishing) = watch::channel(false);
-    let mut common = Common {
-        journal: Journal::create(&journal),
-        token: System::token(),
-        address: system.address.subscribe(),
-        finish: finishing,
-        done: watch::Sender::new(0),
-        unanswered: 0.into(),
-        next: 0.into(),
-        shared: Vec::new(),
-    };
-    for name in ["shared-1", "shared-2"] {
-        let shared = Arc::new(common);
-        let app = create(&Client::new(&shared, name.into(), 0), name).await;
-        common = Arc::into_inner(shared).expect("no one else has it");
-        common.shared.push((app, name.into()));
-    }
-    let common = Arc::new(common);
+    let address = system.address.subscribe();
+    let way: Way = Arc::new(move |path| format!("{}{path}", *address.borrow()));
+    let common = Arc::new(Common::new(&journal, System::token()));
+    common.share(&way, &["shared-1", "shared-2"]).await;
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
-        clients.spawn(Client::new(&common, format!("c{number}"), random.u64(..)).run());
+        clients.spawn(Client::new(&common, &way, format!("c{number}"), random.u64(..)).run());
     }
 
     for _ in 0..round.cycles {
         match round.fault {
             Fault::Kill(victims) => {
-                busy(&common, random.u64(DONE)).await;
+                common.done(random.u64(DONE)).await;
                 kill(system, victims, &mut random)?;
             }
             Fault::Point(point) => {
-                busy(&common, random.u64(DONE)).await;
+                common.done(random.u64(DONE)).await;
                 // An armed server takes the place of the one that runs.
                 system.kill_server()?;
                 if system.start(Some(&format!("{point}:{}", random.u64(TIMES)))) {
@@ -151,52 +102,30 @@ async fn drive(system: &mut System, round: &Round, seed: u64) -> Result<Report, 
                 assert!(system.start(None), "the server does not start again");
             }
             Fault::FirstStart(_) => {
-                busy(&common, random.u64(DONE)).await;
+                common.done(random.u64(DONE)).await;
                 continue;
             }
         }
         faults += 1;
     }
-    busy(&common, CLIENTS).await;
-    finish.send_replace(true);
+    common.done(CLIENTS).await;
+    common.finish();
     let finished = async { while clients.join_next().await.transpose().unwrap().is_some() {} };
     tokio::time::timeout(3 * LONG, finished).await.expect("the clients come to an end");
 
-    let eye = Eye::on(system.address.borrow().clone(), common.token.clone());
-    settled(&common, &eye).await;
+    let eye = Eye::on(system.address.borrow().clone(), System::token());
+    settled(&common, &way, &eye).await;
     let found = eye.everything().await;
     let violations = check(&Journal::read(&journal), &found);
-    Ok(Report {
-        faults,
-        asked: common.next.load(Ordering::Relaxed),
-        done: *common.done.borrow(),
-        unanswered: common.unanswered.load(Ordering::Relaxed),
-        audited: found.audit.len(),
-        violations,
-    })
-}
-
-/// Makes an app; its id.
-async fn create(client: &Client, name: &str) -> i64 {
-    let ask = Ask::CreateApp { name: name.to_owned(), description: String::new() };
-    let answer = client.ask(&ask, Some(name.to_owned())).await;
-    answer.and_then(|(_, body)| body["id"].as_i64()).expect("it is made")
-}
-
-/// Waits until so many more requests are done.
-async fn busy(common: &Common, more: u64) {
-    let mut done = common.done.subscribe();
-    let enough = *done.borrow_and_update() + more;
-    let waiting = done.wait_for(|done| *done >= enough);
-    tokio::time::timeout(3 * LONG, waiting).await.expect("the server works").expect("there are clients");
+    Ok(Report::of(faults, &common, found.audit.len(), violations))
 }
 
 /// Waits until the server has ended.
 async fn ended(system: &mut System, common: &Common, point: &str) -> Result<(), NoFault> {
-    let begun = *common.done.borrow();
+    let begun = common.count_done();
     let deadline = Instant::now() + 3 * LONG;
     while !system.server_has_ended() {
-        if *common.done.borrow() > begun + ENOUGH || Instant::now() > deadline {
+        if common.count_done() > begun + ENOUGH || Instant::now() > deadline {
             return Err(format!("the server does not come to {point}"));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -224,12 +153,12 @@ fn kill(system: &mut System, victims: &[Victim], random: &mut fastrand::Rng) -> 
 }
 
 /// Waits until the consumers have handled all there is, and what follows from it, and so on.
-async fn settled(common: &Arc<Common>, eye: &Eye) {
+async fn settled(common: &Arc<Common>, way: &Way, eye: &Eye) {
     // An app's end is followed by that of its versions, and that by that of their deployments. What was committed before an app
     // was made has its position before it.
     for step in 0..3 {
         let name = format!("settled-{step}");
-        let app = create(&Client::new(common, name.clone(), 0), &name).await;
+        let app = common.create(way, &name).await;
         let audited = format!("apps/{app}");
         eventually("the consumers have caught up", async || {
             (eye.has_audited(&audited).await && eye.is_settled().await).then_some(())

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use alm_test_support::{
     postgres::{Durability, Server as Postgres},
     process::{Ended, Process, run},
+    soak::NoFault,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -33,9 +34,6 @@ pub(crate) struct System {
     /// How the server is started.
     start: Start,
 }
-
-/// Why a fault is none.
-pub(crate) type NoFault = String;
 
 impl System {
     /// A database without a server.

@@ -6,12 +6,16 @@
 
 pub mod certificates;
 pub mod journal;
+pub mod load;
 pub mod migrations;
 pub mod nats;
 pub mod network;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod small_disk;
+pub mod soak;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,6 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU16, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -17,7 +16,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::postgres::run;
+use crate::{ports::free_port, postgres::run};
 
 /// How the names of the servers' folders begin.
 const FOLDERS: &str = "alm-nats-";
@@ -158,15 +157,6 @@ impl NatsCluster {
         let hosts: Vec<_> = self.servers.iter().map(NatsServer::host).collect();
         format!("nats://{}", hosts.join(","))
     }
-}
-
-/// An address of this machine and a port of it, where no one listens and no one else of the tests will.
-fn free_port() -> (String, u16) {
-    static NEXT: AtomicU16 = AtomicU16::new(14222);
-    // All of 127.0.0.0/8 is loopback. A process has an id of at most 22 bits, by which it is told from others.
-    let process = std::process::id();
-    let address = format!("127.{}.{}.{}", process >> 16, process >> 8 & 255, process & 255);
-    (address, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A folder of one's own, after those were deleted that tests have left which were killed. Their servers have ended with them.

@@ -139,6 +139,11 @@ impl Process {
         self.logged(message)["address"].as_str().expect("an address").to_owned()
     }
 
+    /// What it has written so far and no one has read.
+    pub fn rest_of_log(&mut self) -> Vec<String> {
+        self.stdout.try_iter().chain(self.stderr.try_iter()).collect()
+    }
+
     /// The first line on the standard error.
     pub fn said(&self) -> String {
         self.stderr.recv_timeout(LONG).expect("it says something")

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
 };
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Entry,
     ask::{Ask, Effect},
-    seen::{Fact, Seen},
+    seen::{Fact, Injected, Seen},
 };
 
 /// What does not go together.
@@ -39,8 +39,10 @@ pub enum Kind {
     Orphan,
     /// A request that was sent again was answered otherwise.
     AnsweredOtherwise,
-    /// The server had no better answer than 5xx other than 503, or 503 without saying what came of it.
+    /// The server had no better answer than 5xx other than 502 to 504, or one of these without saying what came of it.
     Failed,
+    /// A request was refused for no good reason.
+    Refused,
 }
 
 impl fmt::Display for Violation {
@@ -54,6 +56,8 @@ pub fn check(journal: &[Entry], seen: &Seen) -> Vec<Violation> {
     let mut findings = Findings::default();
     let told = answers(journal);
     let asked = by_effect(journal, &told, &mut findings);
+    places("audit log", &seen.audit, &mut findings);
+    let seen = &without_injected(seen, &mut findings);
     logs(seen, &mut findings);
     effects(&asked, seen, &mut findings);
     subjects(&asked, seen, &mut findings);
@@ -99,8 +103,8 @@ fn by_effect<'j>(journal: &'j [Entry], told: &Answers<'j>, findings: &mut Findin
                 asked.done.get_or_insert(body);
                 asked.possible = true;
             }
-            Some((503, body)) if body["outcome"] == "not_applied" => {}
-            Some((503, body)) if body["outcome"] == "unknown" => asked.possible = true,
+            Some((502..=504, body)) if body["outcome"] == "not_applied" => {}
+            Some((502..=504, body)) if body["outcome"] == "unknown" => asked.possible = true,
             Some((status @ 500.., body)) => {
                 asked.possible = true;
                 findings.add(Kind::Failed, format_args!("{ask:?} was answered {status}: {body}"));
@@ -112,15 +116,35 @@ fn by_effect<'j>(journal: &'j [Entry], told: &Answers<'j>, findings: &mut Findin
     effects
 }
 
-/// The two logs, by themselves and against each other.
-fn logs(seen: &Seen, findings: &mut Findings) {
-    for (name, facts) in [("log", &seen.log), ("audit log", &seen.audit)] {
-        for (fact, place) in facts.iter().zip(1..) {
-            if fact.place != place {
-                findings.add(Kind::OutOfOrder, format_args!("the {name} has {} at place {place}", fact.place));
-                break;
-            }
+/// A log by itself.
+fn places(name: &str, facts: &[Fact], findings: &mut Findings) {
+    if let Some((fact, place)) = facts.iter().zip(1..).find(|(fact, place)| fact.place != *place) {
+        findings.add(Kind::OutOfOrder, format_args!("the {name} has {} at place {place}", fact.place));
+    }
+}
+
+/// What the audit log tells of the system itself; what it tells of the test's own messages is looked at here.
+fn without_injected(seen: &Seen, findings: &mut Findings) -> Seen {
+    let (foreign, audit): (Vec<_>, _) =
+        seen.audit.iter().cloned().partition(|fact| seen.injected.iter().any(|injected| injected.is(fact)));
+    for injected in &seen.injected {
+        let entries = foreign.iter().filter(|fact| injected.is(fact)).count();
+        match injected {
+            Injected::Claim { .. } => {}
+            _ if entries == 0 => findings.add(Kind::NotAudited, format_args!("{injected:?}")),
+            Injected::Event { .. } if entries > 1 => findings.add(Kind::Twice, format_args!("{injected:?}")),
+            _ => {}
         }
+    }
+    Seen { audit, ..seen.clone() }
+}
+
+/// The logs and the audit log against each other.
+fn logs(seen: &Seen, findings: &mut Findings) {
+    for (name, facts) in &seen.logs {
+        places(&format!("log {name}"), facts, findings);
+    }
+    for (name, facts) in [("logs", seen.logged().collect()), ("audit log", seen.audit.iter().collect::<Vec<_>>())] {
         let mut ids = HashSet::new();
         for fact in facts {
             if !ids.insert(&fact.id) {
@@ -128,25 +152,23 @@ fn logs(seen: &Seen, findings: &mut Findings) {
             }
         }
     }
-    let ids = |facts: &[Fact]| facts.iter().map(|fact| fact.id.clone()).collect::<BTreeSet<_>>();
-    let (logged, audited) = (ids(&seen.log), ids(&seen.audit));
-    for fact in seen.log.iter().filter(|fact| !audited.contains(&fact.id)) {
+    let logged: HashSet<&str> = seen.logged().map(|fact| fact.id.as_str()).collect();
+    let audited: HashMap<&str, u64> = seen.audit.iter().map(|fact| (fact.id.as_str(), fact.place)).collect();
+    for fact in seen.logged().filter(|fact| !audited.contains_key(fact.id.as_str())) {
         findings.add(Kind::NotAudited, format_args!("{fact:?}"));
     }
-    for fact in seen.audit.iter().filter(|fact| !logged.contains(&fact.id)) {
+    for fact in seen.audit.iter().filter(|fact| !logged.contains(fact.id.as_str())) {
         findings.add(Kind::Phantom, format_args!("it is audited and was never logged: {fact:?}"));
     }
-    let (logged, audited) = (by_subject(&seen.log), by_subject(&seen.audit));
-    for (subject, facts) in &logged {
-        let audited = audited.get(subject).map(Vec::as_slice).unwrap_or_default();
-        let places: Vec<_> =
-            facts.iter().filter_map(|fact| audited.iter().position(|entry| entry.id == fact.id)).collect();
-        if !places.is_sorted() {
-            findings.add(Kind::OutOfOrder, format_args!("{subject} is not audited in the order of the log"));
+    for (name, facts) in &seen.logs {
+        let places: Vec<_> = facts.iter().filter_map(|fact| audited.get(fact.id.as_str())).collect();
+        if let Some(at) = places.windows(2).position(|pair| pair[0] > pair[1]) {
+            let what =
+                format!("entry {} is of an event of the log {name} before that of {}", places[at + 1], places[at]);
+            findings.add(Kind::OutOfOrder, what);
         }
     }
 }
-
 fn by_subject(facts: &[Fact]) -> BTreeMap<&str, Vec<&Fact>> {
     let mut subjects = BTreeMap::<_, Vec<_>>::new();
     for fact in facts.iter().filter(|fact| fact.effect().is_some()) {
@@ -163,7 +185,7 @@ fn effects(asked: &BTreeMap<Effect, Asked<'_>>, seen: &Seen, findings: &mut Find
             audited.entry(effect).or_default().push(fact);
         }
     }
-    let logged: HashSet<Effect> = seen.log.iter().filter_map(Fact::effect).collect();
+    let logged: HashSet<Effect> = seen.logged().filter_map(Fact::effect).collect();
     for (effect, asked) in asked {
         let facts = audited.get(effect).map(Vec::as_slice).unwrap_or_default();
         if facts.iter().any(|fact| fact.id != facts[0].id) {

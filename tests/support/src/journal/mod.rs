@@ -9,6 +9,7 @@
 mod ask;
 mod check;
 mod file;
+mod refused;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,8 @@ use serde_json::Value;
 pub use ask::{Ask, Effect};
 pub use check::{Kind, Violation, check};
 pub use file::Journal;
-pub use seen::{Fact, Seen};
+pub use refused::{Part, refused};
+pub use seen::{Fact, Injected, Seen};
 
 /// A line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,10 +9,53 @@ use super::ask::{Effect, effect_of};
 pub struct Seen {
     /// What there is: the body of each resource, by its subject, such as `apps/7`.
     pub rows: BTreeMap<String, Value>,
-    /// The event log, in its order.
-    pub log: Vec<Fact>,
+    /// The event log of each service, in its order, by a name.
+    pub logs: BTreeMap<String, Vec<Fact>>,
     /// The audit log, in its order.
     pub audit: Vec<Fact>,
+    /// What the test has put on the bus that is of no log.
+    pub injected: Vec<Injected>,
+}
+
+impl Seen {
+    /// The events of all logs.
+    pub(super) fn logged(&self) -> impl Iterator<Item = &Fact> {
+        self.logs.values().flatten()
+    }
+}
+
+/// A message of the test's own, and what must become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Injected {
+    /// An event: it is audited once, as what it says it is.
+    Event {
+        /// Its id.
+        id: String,
+        /// Its type.
+        event_type: String,
+    },
+    /// What can't be read: it is audited as it is. Nothing keeps it from being audited again when it comes again.
+    Unreadable {
+        /// Its text.
+        payload: String,
+    },
+    /// What can't be read and claims the place of an event that may come: it is audited as it is, or not at all.
+    Claim {
+        /// Its text.
+        payload: String,
+    },
+}
+
+impl Injected {
+    /// Whether the audit log tells of this here.
+    pub(super) fn is(&self, fact: &Fact) -> bool {
+        match self {
+            Self::Event { id, event_type } => fact.id == *id && fact.event_type == *event_type,
+            Self::Unreadable { payload } | Self::Claim { payload } => {
+                fact.data["reason"].is_string() && fact.data["payload"] == payload.as_str()
+            }
+        }
+    }
 }
 
 /// An event in the log, or an entry of the audit log about it.

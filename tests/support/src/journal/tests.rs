@@ -1,10 +1,12 @@
 //! What the check must find, in journals made by hand.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Ask, Entry, Fact, Journal, Kind, Seen, check};
+use super::{Ask, Entry, Fact, Injected, Journal, Kind, Seen, check};
 
 /// A journal and what is seen, which go together until a test spoils them.
 #[derive(Default)]
@@ -41,6 +43,10 @@ impl World {
         world
     }
 
+    fn log(&mut self) -> &mut Vec<Fact> {
+        self.seen.logs.entry("all".to_owned()).or_default()
+    }
+
     fn asked(&mut self, ask: Ask, key: Option<&str>) -> u64 {
         let request = self.journal.len() as u64;
         self.journal.push(Entry::Asked { request, ask, key: key.map(str::to_owned) });
@@ -52,10 +58,10 @@ impl World {
     }
 
     fn happened(&mut self, subject: &str, event_type: &str, data: Value) {
-        let place = self.seen.log.len() as u64 + 1;
+        let place = self.log().len() as u64 + 1;
         let (subject, event_type) = (subject.to_owned(), event_type.to_owned());
         let fact = Fact { place, id: format!("event-{place}"), event_type, subject, data };
-        self.seen.log.push(fact.clone());
+        self.log().push(fact.clone());
         self.seen.audit.push(fact);
     }
 
@@ -154,10 +160,9 @@ fn a_world_in_which_all_goes_together_passes() {
 #[test]
 fn what_was_acknowledged_and_is_nowhere_is_lost() {
     let mut world = World::sound();
-    for facts in [&mut world.seen.log, &mut world.seen.audit] {
-        World::without(facts, 3);
-        World::without(facts, 3);
-        World::without(facts, 3);
+    for _ in 0..3 {
+        World::without(world.log(), 3);
+        World::without(&mut world.seen.audit, 3);
     }
     world.seen.rows.remove("versions/1");
     world.seen.rows.remove("deployments/1");
@@ -183,7 +188,7 @@ fn what_no_one_asked_for_is_a_phantom() {
     world.is_found(Kind::Phantom, "nine");
 
     let mut world = World::sound();
-    world.seen.log.pop();
+    world.log().pop();
     world.is_found(Kind::Phantom, "never logged");
 }
 
@@ -229,11 +234,11 @@ fn what_is_done_and_not_audited_is_found() {
     // As if the event had never been written.
     let mut world = World::sound();
     World::without(&mut world.seen.audit, 5);
-    World::without(&mut world.seen.log, 5);
+    World::without(world.log(), 5);
     world.is_found(Kind::NotAudited, "DeploymentUpdated");
     let mut world = World::sound();
     World::without(&mut world.seen.audit, 3);
-    World::without(&mut world.seen.log, 3);
+    World::without(world.log(), 3);
     world.is_found(Kind::NotAudited, "versions/1 is there");
 }
 
@@ -241,8 +246,8 @@ fn what_is_done_and_not_audited_is_found() {
 fn what_is_out_of_order_is_found() {
     // the log has a gap
     let mut world = World::sound();
-    world.seen.log[4].place = 50;
-    world.is_found(Kind::OutOfOrder, "the log has 50");
+    world.log()[4].place = 50;
+    world.is_found(Kind::OutOfOrder, "the log all has 50");
 
     // one subject's entries stand in another order than its events
     let mut world = World::sound();
@@ -250,7 +255,7 @@ fn what_is_out_of_order_is_found() {
     world.seen.audit.swap(3, 4);
     (world.seen.audit[3].place, world.seen.audit[4].place) = (4, 5);
     assert_eq!((&world.seen.audit[4].id, &world.seen.audit[3].id), (&a, &b));
-    world.is_found(Kind::OutOfOrder, "deployments/1 is not audited in the order");
+    world.is_found(Kind::OutOfOrder, "entry 4 is of an event of the log all before that of 5");
     world.is_found(Kind::OutOfOrder, "DeploymentUpdated at place 0");
 
     // log and audit log agree, and both are wrong
@@ -275,7 +280,7 @@ fn what_is_not_whole_is_torn() {
 #[test]
 fn what_has_lost_what_it_belongs_to_is_an_orphan() {
     let mut world = World::sound();
-    world.seen.log.pop();
+    world.log().pop();
     world.seen.audit.pop();
     let row = json!({"id": 2, "app_id": 2, "tag": "v2", "changelog": "", "revision": 1});
     world.seen.rows.insert("versions/2".into(), row);
@@ -300,6 +305,52 @@ fn a_server_error_is_found() {
         world.told(request, status, body);
         world.is_found(Kind::Failed, "failed");
     }
+}
+
+#[test]
+fn what_stands_in_another_order_than_in_its_own_log_is_found_also_of_another_subject() {
+    let mut world = World::sound();
+    world.seen.audit.swap(2, 5);
+    (world.seen.audit[2].place, world.seen.audit[5].place) = (3, 6);
+    world.is_found(Kind::OutOfOrder, "of an event of the log all before");
+
+    // Of two logs each has its own order.
+    let mut world = World::sound();
+    let other = world.log().split_off(7);
+    let other = other.into_iter().zip(1..).map(|(fact, place)| Fact { place, ..fact }).collect();
+    world.seen.logs.insert("other".to_owned(), other);
+    assert_eq!(check(&world.journal, &world.seen), []);
+    world.seen.audit.swap(6, 7);
+    (world.seen.audit[6].place, world.seen.audit[7].place) = (7, 8);
+    assert!(check(&world.journal, &world.seen).iter().all(|found| !found.what.contains("of an event of the log")));
+}
+
+#[test]
+fn what_the_test_has_put_on_the_bus_must_be_audited_as_what_it_is() {
+    let foreign = |id: &str, event_type: &str, data: Value| Fact {
+        place: 10,
+        id: id.to_owned(),
+        event_type: event_type.to_owned(),
+        subject: "events".to_owned(),
+        data,
+    };
+    let event = Injected::Event { id: "of-a-team".to_owned(), event_type: "TeamCreated".to_owned() };
+    let garbage = Injected::Unreadable { payload: "garbage".to_owned() };
+    let as_event = foreign("of-a-team", "TeamCreated", json!({}));
+    let as_garbage = foreign("any", "Unreadable", json!({"reason": "no JSON", "payload": "garbage"}));
+    for (injected, entry) in [(event.clone(), as_event.clone()), (garbage, as_garbage)] {
+        let mut world = World::sound();
+        world.seen.injected.push(injected);
+        world.is_found(Kind::NotAudited, "");
+        world.seen.audit.push(entry.clone());
+        assert_eq!(check(&world.journal, &world.seen), []);
+        world.seen.injected.clear();
+        world.is_found(Kind::Phantom, "never logged");
+    }
+    let mut world = World::sound();
+    world.seen.injected.push(event);
+    world.seen.audit.extend([as_event.clone(), Fact { place: 11, ..as_event }]);
+    world.is_found(Kind::Twice, "of-a-team");
 }
 
 #[test]

@@ -5,20 +5,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alm_test_support::{
+use serde_json::Value;
+
+use crate::{
     LONG,
     journal::{Fact, Seen},
 };
-use serde_json::Value;
 
-pub(crate) struct Eye {
+/// Looks at one server with one token.
+pub struct Eye {
     http: reqwest::Client,
     address: String,
     token: String,
 }
 
 impl Eye {
-    pub(crate) fn on(address: String, token: String) -> Self {
+    /// An eye on the server at this address.
+    pub fn on(address: String, token: String) -> Self {
         Self { http: reqwest::Client::builder().no_proxy().timeout(LONG).build().unwrap(), address, token }
     }
 
@@ -40,7 +43,8 @@ impl Eye {
         }
     }
 
-    async fn all(&self, path: &str) -> Vec<Value> {
+    /// All of a list, page by page.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
         let mut items = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(path) = next {
@@ -52,25 +56,39 @@ impl Eye {
     }
 
     /// Whether every consumer has handled every event that has a position.
-    pub(crate) async fn is_settled(&self) -> bool {
+    pub async fn is_settled(&self) -> bool {
         let (ready, _) = self.page("/readyz").await;
         ready["dependencies"].as_array().unwrap().iter().all(|it| it["lag"].as_u64().unwrap_or(0) == 0)
     }
 
     /// Whether the newest entries of the audit log about `subject` are there.
-    pub(crate) async fn has_audited(&self, subject: &str) -> bool {
+    pub async fn has_audited(&self, subject: &str) -> bool {
         !self.all(&format!("/audit/events?subject={subject}")).await.is_empty()
     }
 
-    pub(crate) async fn everything(&self) -> Seen {
+    /// What there is of a server that runs all services.
+    pub async fn everything(&self) -> Seen {
         let mut rows = BTreeMap::new();
         for kind in ["apps", "versions", "deployments"] {
-            for row in self.all(&format!("/{kind}?limit=200")).await {
-                rows.insert(format!("{kind}/{}", row["id"]), row);
-            }
+            rows.extend(self.rows(kind).await);
         }
-        let log = self.all("/events?limit=200").await.iter().map(Fact::of_event).collect();
-        let audit = self.all("/audit/events?limit=200").await.iter().map(Fact::of_entry).collect();
-        Seen { rows, log, audit }
+        let logs = BTreeMap::from([("all".to_owned(), self.log().await)]);
+        Seen { rows, logs, audit: self.audit().await, injected: Vec::new() }
+    }
+
+    /// All resources of a kind such as `apps`, by their subjects.
+    pub async fn rows(&self, kind: &str) -> Vec<(String, Value)> {
+        let rows = self.all(&format!("/{kind}?limit=200")).await;
+        rows.into_iter().map(|row| (format!("{kind}/{}", row["id"]), row)).collect()
+    }
+
+    /// The event log.
+    pub async fn log(&self) -> Vec<Fact> {
+        self.all("/events?limit=200").await.iter().map(Fact::of_event).collect()
+    }
+
+    /// The audit log.
+    pub async fn audit(&self) -> Vec<Fact> {
+        self.all("/audit/events?limit=200").await.iter().map(Fact::of_entry).collect()
     }
 }

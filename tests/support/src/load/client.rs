@@ -1,42 +1,26 @@
 //! A client that asks for changes one after the other, and keeps a journal of it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use alm_test_support::{
-    LONG,
-    journal::{Ask, Entry, Journal},
-};
 use serde_json::Value;
-use tokio::sync::watch;
+
+use crate::{
+    LONG,
+    journal::{Ask, Entry},
+};
+
+use super::{Common, Way};
 
 /// How long a client waits that was told to come later, or has found no one.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What clients have in common.
-pub(crate) struct Common {
-    pub(crate) journal: Journal,
-    pub(crate) token: String,
-    pub(crate) address: watch::Receiver<String>,
-    /// Set once they are to come to an end.
-    pub(crate) finish: watch::Receiver<bool>,
-    /// How many requests were answered as they should be.
-    pub(crate) done: watch::Sender<u64>,
-    /// How many requests have had no answer.
-    pub(crate) unanswered: AtomicU64,
-    /// The number of the next request.
-    pub(crate) next: AtomicU64,
-    /// Apps that everyone uses and no one deletes, by id and name.
-    pub(crate) shared: Vec<(i64, String)>,
-}
-
-pub(crate) struct Client {
+/// One that asks for one thing after the other.
+pub struct Client {
     common: Arc<Common>,
+    way: Way,
     http: reqwest::Client,
     random: fastrand::Rng,
     /// What is in the names that this client gives, and in those of no other.
@@ -54,14 +38,15 @@ struct Own {
 }
 
 impl Client {
-    pub(crate) fn new(common: &Arc<Common>, name: String, seed: u64) -> Self {
+    /// One that goes this way, and makes what has `name` in its names.
+    pub fn new(common: &Arc<Common>, way: &Way, name: String, seed: u64) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(LONG).build().unwrap();
         let random = fastrand::Rng::with_seed(seed);
-        Self { common: common.clone(), http, random, name, count: 0, own: Own::default() }
+        Self { common: common.clone(), way: way.clone(), http, random, name, count: 0, own: Own::default() }
     }
 
     /// Asks until it is time to finish.
-    pub(crate) async fn run(mut self) {
+    pub async fn run(mut self) {
         while !*self.common.finish.borrow() {
             let ask = self.choose();
             let created =
@@ -73,9 +58,13 @@ impl Client {
     }
 
     /// Sends a request, and if it has a key again until it is answered for good. `None` if there was no answer.
-    pub(crate) async fn ask(&self, ask: &Ask, key: Option<String>) -> Option<(u16, Value)> {
+    pub async fn ask(&self, ask: &Ask, key: Option<String>) -> Option<(u16, Value)> {
         loop {
-            let request = self.common.next.fetch_add(1, Ordering::Relaxed);
+            let mut request = 0;
+            self.common.asked.send_modify(|asked| {
+                request = *asked;
+                *asked += 1;
+            });
             self.common.journal.write(&Entry::Asked { request, ask: ask.clone(), key: key.clone() }).await;
             let answer = self.send(ask, key.as_deref()).await.ok();
             let later = if let Some((status, body)) = &answer {
@@ -99,7 +88,7 @@ impl Client {
 
     async fn send(&self, ask: &Ask, key: Option<&str>) -> reqwest::Result<(u16, Value)> {
         let (method, path, body) = ask.request();
-        let url = format!("{}{path}", *self.common.address.borrow());
+        let url = (self.way)(&path);
         let mut request = self.http.request(method.parse().unwrap(), url).bearer_auth(&self.common.token);
         if let Some(body) = &body {
             request = request.json(body);
@@ -118,7 +107,8 @@ impl Client {
         self.count += 1;
         let new = format!("{}-{}", self.name, self.count);
         let app = self.random.choice(&self.own.apps).cloned();
-        let shared = self.random.choice(&self.common.shared).cloned().expect("there are some");
+        let shared = self.common.shared.get().map(Vec::as_slice).unwrap_or_default();
+        let shared = self.random.choice(shared).cloned().expect("there are some");
         let any_app = if self.random.bool() { app.clone().unwrap_or(shared) } else { shared };
         let version = self.random.choice(&self.own.versions).copied();
         let place = (!self.own.deployments.is_empty()).then(|| self.random.usize(..self.own.deployments.len()));
