@@ -24,18 +24,28 @@ struct Progress {
     body: AxumBody,
     /// When something of it was read last.
     last: Instant,
+    /// Whether its end was read.
+    ended: bool,
     /// Why it ended early.
     broken: Option<Fault>,
 }
 
 impl Kept {
     pub(super) fn new(body: AxumBody) -> Self {
-        Self(Arc::new(Mutex::new(Progress { body, last: Instant::now(), broken: None })))
+        Self(Arc::new(Mutex::new(Progress { body, last: Instant::now(), ended: false, broken: None })))
     }
 
     /// When something of it was read last.
     pub(super) fn last_progress(&self) -> Instant {
         self.lock().last
+    }
+
+    /// When the last of it was read, if there is no more to come.
+    pub(super) fn whole_since(&self) -> Option<Instant> {
+        let progress = self.lock();
+        // Of a body of known length the end itself is not read.
+        let is_whole = progress.ended || progress.body.is_end_stream() || progress.body.size_hint().exact() == Some(0);
+        is_whole.then_some(progress.last)
     }
 
     /// Why it ended early, if it did.
@@ -58,6 +68,7 @@ impl Body for Kept {
         let polled = Pin::new(&mut progress.body).poll_frame(cx);
         if let Poll::Ready(frame) = &polled {
             progress.last = Instant::now();
+            progress.ended |= frame.is_none();
             if let Some(Err(error)) = frame {
                 let too_slow = BodyTimeout::caused(error as &(dyn Error + 'static));
                 progress.broken = Some(if too_slow { Fault::RequestTooSlow } else { Fault::RequestBroken });

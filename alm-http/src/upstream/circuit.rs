@@ -1,63 +1,182 @@
 //! One circuit breaker for each service.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
-use recloser::{AsyncRecloser, Error, Recloser};
+use tokio::time::Instant;
 
-use super::{UpstreamConfig, UpstreamError};
+use super::{UpstreamConfig, UpstreamError, body::Kept};
 
-/// How many calls show, after a pause, whether the service is back.
-const PROBES: usize = 3;
+/// How many calls show, after a pause, whether the service is back. No others go out meanwhile: when it still hangs, only these hang.
+const PROBES: usize = 4;
+/// How long the service must have let a call wait that is given up, for it to count as failed. Whoever goes away at once says
+/// nothing about the service.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Refuses calls to a service that fails most of them.
+/// Refuses calls to a service that fails half of them. Clones are one circuit.
 #[derive(Clone)]
-pub(super) struct Circuit {
-    breaker: AsyncRecloser,
+pub(super) struct Circuit(Arc<Breaker>);
+
+struct Breaker {
+    upstream: &'static str,
+    window: usize,
     pause: Duration,
+    state: Mutex<State>,
 }
 
-/// How a call ended that got as far as the service.
-enum Ended {
-    /// With an answer that speaks against it.
-    Badly(Response<Incoming>),
-    Failed(UpstreamError),
+struct State {
+    phase: Phase,
+    /// How many phases there were. A call counts only in the one that it began in.
+    number: u64,
+}
+
+enum Phase {
+    /// All calls go out.
+    Closed {
+        /// Which of the last calls failed, the oldest first, at most as many as the window has.
+        last: VecDeque<bool>,
+        /// How many of them.
+        failed: usize,
+    },
+    /// None does.
+    Open { until: Instant },
+    /// A few do.
+    HalfOpen { running: usize, succeeded: usize, failed: usize },
+}
+
+impl Phase {
+    fn closed() -> Self {
+        Self::Closed { last: VecDeque::new(), failed: 0 }
+    }
+}
+
+/// What a call says about the service.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Succeeded,
+    Failed,
+    Nothing,
+}
+
+/// A call that went out. It tells the circuit how it ended when it is dropped, so that one that is given up counts, too.
+struct Ongoing<'a> {
+    breaker: &'a Breaker,
+    phase: u64,
+    begun: Instant,
+    request: Kept,
+    verdict: Option<Verdict>,
+}
+
+impl Drop for Ongoing<'_> {
+    fn drop(&mut self) {
+        let verdict = self.verdict.unwrap_or_else(|| self.of_one_given_up());
+        self.breaker.ended(self.phase, verdict);
+    }
+}
+
+impl Ongoing<'_> {
+    fn of_one_given_up(&self) -> Verdict {
+        // As long as the client owes a part of its request, it is not the service that lets it wait.
+        let waiting_since = self.request.whole_since().map(|whole| whole.max(self.begun));
+        let has_waited = waiting_since.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if has_waited { Verdict::Failed } else { Verdict::Nothing }
+    }
 }
 
 impl Circuit {
-    pub(super) fn new(config: &UpstreamConfig) -> Self {
-        let breaker = Recloser::custom()
-            .error_rate(0.5)
-            // The rate is told from the call after this many on.
-            .closed_len(config.circuit_window.max(1))
-            .half_open_len(PROBES)
-            .open_wait(config.circuit_pause)
-            .build();
-        Self { breaker: breaker.into(), pause: config.circuit_pause }
+    pub(super) fn new(upstream: &'static str, config: &UpstreamConfig) -> Self {
+        let state = Mutex::new(State { phase: Phase::closed(), number: 0 });
+        let (window, pause) = (config.circuit_window.max(1), config.circuit_pause);
+        Self(Arc::new(Breaker { upstream, window, pause, state }))
     }
 
-    /// The outcome of `call`, unless the circuit is open: then how long it may stay so. A call that is dropped does not count.
+    /// The outcome of `call`, which sends `request`, unless the circuit is open: then how long it may stay so. A call that is
+    /// dropped has failed if the service had the whole request and let it wait for a second; else it does not count.
     pub(super) async fn guard(
         &self,
+        request: Kept,
         call: impl Future<Output = Result<Response<Incoming>, UpstreamError>> + Send,
     ) -> Result<Result<Response<Incoming>, UpstreamError>, Duration> {
-        let call = async {
-            match call.await {
-                Ok(answer) if is_of_the_transport(answer.status(), answer.headers()) => Err(Ended::Badly(answer)),
-                Ok(answer) => Ok(answer),
-                Err(error) => Err(Ended::Failed(error)),
+        let phase = self.0.admit()?;
+        let mut ongoing = Ongoing { breaker: &self.0, phase, begun: Instant::now(), request, verdict: None };
+        let answered = call.await;
+        ongoing.verdict = Some(match &answered {
+            Ok(answer) if is_of_the_transport(answer.status(), answer.headers()) => Verdict::Failed,
+            Ok(_) => Verdict::Succeeded,
+            Err(error) if error.fault.is_of_the_service() => Verdict::Failed,
+            Err(_) => Verdict::Nothing,
+        });
+        Ok(answered)
+    }
+}
+
+impl Breaker {
+    /// Lets a call out in the phase of this number, or says how long it may take until one goes out.
+    fn admit(&self) -> Result<u64, Duration> {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Open { until } if until <= Instant::now()) {
+            state.turn(Phase::HalfOpen { running: 0, succeeded: 0, failed: 0 });
+        }
+        match &mut state.phase {
+            Phase::Closed { .. } => {}
+            Phase::HalfOpen { running, succeeded, failed } if *running + *succeeded + *failed < PROBES => *running += 1,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => return Err(self.pause),
+        }
+        Ok(state.number)
+    }
+
+    /// Counts what a call says that was let out in the phase of this number.
+    fn ended(&self, phase: u64, verdict: Verdict) {
+        let mut state = self.state();
+        if state.number != phase {
+            return;
+        }
+        let (opens, closes) = match (&mut state.phase, verdict) {
+            (Phase::Closed { .. }, Verdict::Nothing) | (Phase::Open { .. }, _) => return,
+            (Phase::Closed { last, failed }, verdict) => {
+                let has_failed = matches!(verdict, Verdict::Failed);
+                if last.len() == self.window && last.pop_front() == Some(true) {
+                    *failed -= 1;
+                }
+                last.push_back(has_failed);
+                *failed += usize::from(has_failed);
+                (last.len() == self.window && *failed >= self.window.div_ceil(2), false)
+            }
+            (Phase::HalfOpen { running, succeeded, failed }, verdict) => {
+                *running -= 1;
+                match verdict {
+                    Verdict::Succeeded => *succeeded += 1,
+                    Verdict::Failed => *failed += 1,
+                    // Another may try in its place.
+                    Verdict::Nothing => {}
+                }
+                // Those that are still out can't change it any more.
+                (*failed * 2 >= PROBES, *succeeded * 2 > PROBES)
             }
         };
-        let counts = |ended: &Ended| match ended {
-            Ended::Badly(_) => true,
-            Ended::Failed(error) => error.fault.is_of_the_service(),
-        };
-        match self.breaker.call_with(counts, call).await {
-            Ok(answer) | Err(Error::Inner(Ended::Badly(answer))) => Ok(Ok(answer)),
-            Err(Error::Inner(Ended::Failed(error))) => Ok(Err(error)),
-            Err(Error::Rejected) => Err(self.pause),
+        if opens {
+            tracing::warn!(upstream = self.upstream, pause = ?self.pause, "a circuit opens: half of the calls failed");
+            state.turn(Phase::Open { until: Instant::now() + self.pause });
+        } else if closes {
+            tracing::info!(upstream = self.upstream, "a circuit closes: the service is back");
+            state.turn(Phase::closed());
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn turn(&mut self, phase: Phase) {
+        (self.phase, self.number) = (phase, self.number + 1);
     }
 }
 

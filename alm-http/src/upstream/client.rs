@@ -54,7 +54,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(name: &'static str, base: BaseUrl, client: Client, config: &UpstreamConfig) -> Self {
-        Self { name, base, client, circuit: Circuit::new(config), answer_timeout: config.answer_timeout }
+        Self { name, base, client, circuit: Circuit::new(name, config), answer_timeout: config.answer_timeout }
     }
 
     /// The answer to a request, whose URI is one of this service. With `may_repeat` it goes out again when no connection was made:
@@ -98,7 +98,7 @@ impl Upstream {
 
     /// The answer to one try, unless the circuit is open.
     async fn attempt(&self, parts: Parts, body: Kept) -> Result<Response<Incoming>, UpstreamError> {
-        let guarded = self.circuit.guard(self.unguarded(parts, body)).await;
+        let guarded = self.circuit.guard(body.clone(), self.unguarded(parts, body)).await;
         guarded.unwrap_or_else(|pause| Err(self.error(Fault::CircuitOpen(pause), None)))
     }
 

@@ -53,9 +53,13 @@ impl Front {
         config: UpstreamConfig,
         host: impl FnOnce(Router) -> Router,
     ) -> Self {
+        let gateway = Gateway::new(upstreams).upstream_config(config).part_timeout(Duration::from_millis(500));
+        Self::serving(gateway, host).await
+    }
+
+    pub(super) async fn serving(gateway: Gateway, host: impl FnOnce(Router) -> Router) -> Self {
         let readiness = Readiness::default();
-        let gateway = Gateway::new(upstreams).readiness(readiness.clone()).upstream_config(config);
-        let gateway = gateway.part_timeout(Duration::from_millis(500));
+        let gateway = gateway.readiness(readiness.clone());
         let gateway = gateway.metrics(std::sync::Arc::new(|| "requests 1\n".to_owned()));
         let router = host(gateway.router());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

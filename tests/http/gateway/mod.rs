@@ -1,5 +1,6 @@
 //! The gateway, before services that answer and others that misbehave.
 
+mod circuit;
 mod contract;
 mod directory;
 mod environments;
