@@ -202,7 +202,8 @@ impl Asking {
                 seen.rows.insert(format!("{kind}/{}", row["id"]), row);
             }
         }
-        seen.log = self.admin.all("/events?limit=200").await.iter().map(Fact::of_event).collect();
+        let log = self.admin.all("/events?limit=200").await.iter().map(Fact::of_event).collect();
+        seen.logs.insert("the server".to_owned(), log);
         seen.audit = self.admin.all("/audit/events?limit=200").await.iter().map(Fact::of_entry).collect();
         seen
     }
