@@ -22,8 +22,10 @@ use super::proxy::on_behalf;
 
 /// How many pages are read for what stands at the end of a list.
 const MAX_PAGES: usize = 10;
-/// The most that one answer may have: a page of 50 versions with all that they can have is smaller.
-pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The most that one answer may have: a page of 50 versions with all that they can have is smaller. Written as JSON a version has at
+/// most 312 KB, where a byte becomes six (`\u0001`) and a character that is not escaped so has four: 192 KiB of changelog
+/// (32 KiB), 115 KB of labels (64 keys of 63 characters without control characters, and values of 256), and 1 KB of the rest.
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a part could not be had.
 #[derive(Debug)]

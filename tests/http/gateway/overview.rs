@@ -1,17 +1,23 @@
 //! An app as a whole.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use alm_core::{
     Principal,
     domain::{Actor, Role},
     policy::SCOPE_AUDITOR,
 };
+use alm_http::gateway::Gateway;
+use axum::{Router, body::Bytes, http::header, routing::get};
 use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::support::{Given, each, token};
+use crate::support::{Given, LONG, each, token};
 
-use super::given::Services;
+use super::given::{Front, Services, at, everything_at, quick};
 
 fn gaps(overview: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -108,6 +114,33 @@ async fn the_owner_of_the_app_decides_whether_there_is_one_and_any_service_wheth
     front.anyone().with_token("nonsense").get("/apps/7/overview").await.problem(401, "invalid-token");
     services.app.refuses().await;
     front.anyone().get("/apps/7/overview").await.problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn versions_may_have_all_that_they_can_have() {
+    // given: in JSON the one has four bytes a character, the other six a byte
+    let (wide, escaped) = ("\u{10330}", "\u{1}");
+    let labels: BTreeMap<_, _> = (0..64).map(|n| (format!("{n:02}{}", wide.repeat(61)), escaped.repeat(256))).collect();
+    let version = json!({
+        "id": i64::MAX, "app_id": i64::MAX, "tag": wide.repeat(128), "changelog": escaped.repeat(32 * 1024), "labels": labels,
+        "created_at": "2026-01-01T00:00:00.000000Z", "updated_at": "2026-01-01T00:00:00.000000Z", "revision": u64::MAX,
+    });
+    let page = Bytes::from(format!("[{}]", vec![version.to_string(); 50].join(",")));
+    let page = ([(header::CONTENT_TYPE, "application/json")], page);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Gateway::new(everything_at(&at(listener.local_addr().unwrap()))).part_timeout(LONG);
+    let front = Front::serving(gateway.upstream_config(quick().answer_timeout(LONG)), |router| router).await;
+    let router = Router::new().route("/versions", get(async move || page));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    // when
+    let overview = "GET /apps/1/overview HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n\r\n";
+    let answered = front.send(overview).await.rest().await;
+
+    // then
+    let overview: Value = serde_json::from_str(answered.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(overview["versions"].as_array().map(Vec::len), Some(10), "{}", overview["missing"]);
 }
 
 #[tokio::test]
