@@ -121,6 +121,8 @@ impl Asking<'_> {
     /// What is at `path`, and the path of the page after it if there is one.
     async fn get<T: DeserializeOwned>(&self, upstream: &Upstream, path: &str) -> Result<(T, Option<String>), Gap> {
         let parts = on_behalf(self.of, upstream, path).ok_or(Gap::Malformed)?;
+        // Until it is read: so many answers are in memory at most. Waiting is a part of the time that the part has.
+        let _place = upstream.place().await;
         let answer = upstream.send(parts, Body::empty(), true).await.map_err(Gap::Failed)?;
         let (head, body) = answer.into_parts();
         let body = read(upstream, body).await?;

@@ -1,6 +1,6 @@
 //! Requests, their tries and their deadlines.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,7 +11,10 @@ use hyper_util::{
     client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     BaseUrl, Fault, UpstreamConfig, UpstreamError, backoff::full_jitter, body::Kept, circuit::Circuit,
@@ -24,6 +27,10 @@ const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_millis(500);
 /// The most that is buffered of a connection, which bounds the header of an answer too.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How many parts, of whatever is put together of parts, are asked for at the same time. Each service has as many of its own, so
+/// that one that hangs keeps no place from the others.
+const PARTS_AT_ONCE: usize = 16;
 
 /// The connections to all services. Clones share them.
 #[derive(Clone)]
@@ -50,11 +57,19 @@ pub(crate) struct Upstream {
     client: Client,
     circuit: Circuit,
     answer_timeout: Duration,
+    parts: Arc<Semaphore>,
 }
 
 impl Upstream {
     pub(crate) fn new(name: &'static str, base: BaseUrl, client: Client, config: &UpstreamConfig) -> Self {
-        Self { name, base, client, circuit: Circuit::new(name, config), answer_timeout: config.answer_timeout }
+        Self {
+            name,
+            base,
+            client,
+            circuit: Circuit::new(name, config),
+            answer_timeout: config.answer_timeout,
+            parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
+        }
     }
 
     /// The answer to a request, whose URI is one of this service. With `may_repeat` it goes out again when no connection was made:
@@ -84,6 +99,13 @@ impl Upstream {
                 answered => return answered,
             }
         }
+    }
+
+    /// Waits for a place among those who ask for a part, and has it until it is dropped. One request of a client asks for many parts,
+    /// so without a bound a few clients would bring the service far more requests than their own.
+    pub(crate) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.parts.acquire().await.ok()
     }
 
     /// The answer to a request without a body, tried once.

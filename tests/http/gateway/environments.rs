@@ -8,15 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alm_http::{directory::HttpDirectory, gateway::Upstreams, upstream::BaseUrl};
+use alm_http::{
+    directory::HttpDirectory,
+    gateway::{Gateway, Upstreams},
+    upstream::BaseUrl,
+};
 use axum::{Json, Router, extract::Path, http::header, routing::get};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Barrier, task::JoinSet};
 
-use crate::support::{Client, Given, Server, Setup, each, jwt};
+use crate::support::{Client, Given, LONG, Server, Setup, each, jwt};
 
 use super::{
-    given::{Front, Puppet, at, nowhere},
+    given::{Front, Puppet, at, everything_at, nowhere, quick},
     wire::Wire,
 };
 
@@ -185,6 +190,39 @@ async fn versions_are_asked_for_with_the_callers_own_token_under_the_same_id() {
     let mut expected = running("prod", 42);
     expected["version"] = json!({"tag": "v1"});
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), json!([expected]));
+}
+
+#[tokio::test]
+async fn all_requests_together_ask_a_service_for_sixteen_parts_at_the_same_time() {
+    // given: a service that answers when sixteen have asked
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (barrier, seen) = (Arc::new(Barrier::new(16)), most.clone());
+    let version = async move |Path(id): Path<i64>| {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        barrier.wait().await;
+        now.fetch_sub(1, Ordering::SeqCst);
+        Json(json!({"id": id}))
+    };
+    let page = json!((1..=8).map(|n| running(&format!("e{n}"), n)).collect::<Vec<_>>()).to_string();
+    let router = Router::new()
+        .route("/versions/{id}", get(version))
+        .route("/apps/7/environments", get(async || ([(header::CONTENT_TYPE, "application/json")], page)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Gateway::new(everything_at(&at(listener.local_addr().unwrap()))).part_timeout(LONG);
+    let front = Front::serving(gateway.upstream_config(quick().answer_timeout(LONG)), |router| router).await;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    // when
+    let request = "GET /apps/7/environments HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n\r\n";
+    let answered = join_all((0..8).map(|_| async { front.send(request).await.rest().await })).await;
+
+    // then
+    for answered in answered {
+        let page: Vec<Value> = serde_json::from_str(answered.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert!(page.iter().all(|entry| entry["version"]["id"] == entry["deployment"]["version_id"]), "{page:?}");
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 16);
 }
 
 #[tokio::test]
