@@ -11,8 +11,8 @@ use crate::{
 
 use super::handler::{HandleError, Handled, Handler, HandlerContext};
 
-/// How often what was decided may be refused before it is given up.
-const MAX_REFUSALS: u32 = 16;
+/// How often a handler may decide what can't be committed before the event goes to the dead letters.
+pub(super) const MAX_REFUSALS: u32 = 16;
 
 /// How it went.
 pub(super) enum Alone {

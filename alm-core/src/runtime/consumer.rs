@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    alone::letter,
+    alone::{MAX_REFUSALS, letter},
     backoff::Backoff,
     feed::{Feed, PAGE},
     handler::{Effects, HandleError, Handled, Handler, HandlerContext},
@@ -29,8 +29,6 @@ const SAVE_AFTER: Duration = Duration::from_millis(50);
 const MOST_UNSAVED: u64 = 4096;
 /// How long at most until the log is looked at again, whatever [`changed`](crate::ports::EventLog::changed) says.
 const POLL: Duration = Duration::from_secs(1);
-/// How often a handler may decide what can't be committed before the event goes to the dead letters.
-const MAX_REFUSALS: u32 = 16;
 
 /// One consumer of one log: of the store that it writes to, or of another service.
 pub struct Consumer {

@@ -94,8 +94,8 @@ impl Inbox {
         timer: &dyn Timer,
     ) -> BusError {
         // Tags count within their subscription alone.
-        let mut full: Option<BoxFuture<'_, ()>> = None;
         self.forget_tags();
+        let mut full: Option<BoxFuture<'_, ()>> = None;
         loop {
             let done = self.take_done();
             if !done.is_empty()
@@ -185,9 +185,14 @@ impl Inbox {
             }
         };
         if !is_kept {
-            lock(&self.done).push(tag);
-            self.done_bell.notify_one();
+            self.is_done(tag);
         }
+    }
+
+    /// The delivery need not come again.
+    fn is_done(&self, tag: DeliveryTag) {
+        lock(&self.done).push(tag);
+        self.done_bell.notify_one();
     }
 
     fn stray(&self, message: Unreadable) -> bool {
@@ -288,12 +293,7 @@ impl Inbox {
 
     /// Puts aside what can't be read and stands in no log.
     async fn put_aside(&self, timer: &dyn Timer) {
-        self.strays
-            .put_aside(&self.alm, timer, |tag| {
-                lock(&self.done).push(tag);
-                self.done_bell.notify_one();
-            })
-            .await;
+        self.strays.put_aside(&self.alm, timer, |tag| self.is_done(tag)).await;
     }
 
     fn handlers(&self) -> &[Arc<dyn Handler>] {
