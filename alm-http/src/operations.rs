@@ -120,5 +120,10 @@ async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
     if let Ok(Ok(oldest)) = tokio::time::timeout(PATIENCE, alm.store().oldest()).await {
         metrics::gauge!("alm_log_oldest_position").set(oldest.get() as f64);
     }
+    exposition(&render)
+}
+
+/// What a scrape of Prometheus gets.
+pub(crate) fn exposition(render: &MetricsRenderer) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
 }

@@ -44,7 +44,7 @@ mod routes;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
+use axum::{Router, extract::State, middleware, response::Response, routing::get};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes as handlers};
 
@@ -150,11 +150,7 @@ pub fn openapi() -> Value {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(render: MetricsRenderer) -> Router {
-    Router::new().route("/metrics", get(move || async move { rendered(&render) }))
-}
-
-fn rendered(render: &MetricsRenderer) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render())
+    Router::new().route("/metrics", get(move || async move { operations::exposition(&render) }))
 }
 
 fn own_routes(with_metrics: bool) -> OpenApiRouter<GatewayState> {
@@ -195,7 +191,7 @@ impl Shared {
 /// Metrics in the Prometheus text format
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain")), security(()))]
-async fn metrics(State(GatewayState(shared)): State<GatewayState>, _: NoParams) -> Result<impl IntoResponse, ApiError> {
+async fn metrics(State(GatewayState(shared)): State<GatewayState>, _: NoParams) -> Result<Response, ApiError> {
     let render = shared.metrics.as_ref().ok_or_else(ApiError::no_such_path)?;
-    Ok(rendered(render))
+    Ok(operations::exposition(render))
 }
