@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod connect;
 mod error;
+mod exchange;
 mod url;
 
 pub use config::UpstreamConfig;
