@@ -26,5 +26,6 @@ mod read;
 mod retention;
 mod state;
 mod store;
+mod tree;
 
 pub use store::MemoryStore;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::state::State;
+use crate::{state::State, tree::Tree};
 
 /// A [`Store`](alm_core::ports::Store) in memory. Share it in an [`Arc`].
 pub struct MemoryStore {
@@ -35,6 +35,7 @@ pub struct MemoryStore {
     head: watch::Sender<Position>,
     next_ids: [AtomicI64; 3],
     taken: Arc<Mutex<BTreeSet<ConsumerName>>>,
+    pub(crate) tree: RwLock<Tree>,
 }
 
 impl MemoryStore {
@@ -52,6 +53,7 @@ impl MemoryStore {
             head: watch::Sender::new(Position::START),
             next_ids: [const { AtomicI64::new(1) }; 3],
             taken: Arc::default(),
+            tree: RwLock::default(),
         }
     }
 

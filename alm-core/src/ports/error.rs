@@ -140,6 +140,12 @@ pub enum Contention {
         /// Its place there.
         position: Position,
     },
+    /// The tree over the audit log has another size than expected.
+    #[error("the tree over the audit log has grown to {size} meanwhile")]
+    Tree {
+        /// The size that it has.
+        size: u64,
+    },
 }
 
 /// What kind of fault it is.

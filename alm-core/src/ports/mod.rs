@@ -11,6 +11,7 @@ mod error;
 mod filter;
 mod roles;
 mod store;
+mod tree;
 
 pub use auth::{
     AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
@@ -24,3 +25,4 @@ pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError,
 pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
 pub use roles::{Lease, Roles};
 pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store, Trimmed};
+pub use tree::{Growth, KeptCheckpoint, KeptTile, TileId, TreeStore};

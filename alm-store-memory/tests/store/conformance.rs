@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alm_core::{
-    ports::Store,
-    testing::conformance::{StoreCapability, StoreHarness, StoreSubject},
+    ports::{Store, TreeStore},
+    testing::conformance::{StoreCapability, StoreHarness, StoreSubject, TreeCapability, TreeHarness, TreeSubject},
 };
 use alm_store_memory::MemoryStore;
 
@@ -31,3 +31,27 @@ impl StoreSubject for Subject {
 }
 
 alm_core::store_conformance!(Harness);
+
+impl TreeHarness for Harness {
+    type Subject = Subject;
+
+    fn capabilities(&self) -> &[TreeCapability] {
+        &[]
+    }
+
+    async fn fresh(&self) -> Subject {
+        Subject(Arc::default())
+    }
+}
+
+impl TreeSubject for Subject {
+    fn store(&self) -> Arc<dyn TreeStore> {
+        self.0.clone()
+    }
+}
+
+mod tree {
+    use super::*;
+
+    alm_core::tree_conformance!(Harness);
+}

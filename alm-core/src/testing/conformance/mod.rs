@@ -48,8 +48,10 @@ mod must;
 mod report;
 pub mod store;
 mod tasks;
+pub mod tree;
 
 pub use bus::{BusCapability, BusHarness, BusSubject};
 pub use case::{Capability, Case};
 pub use report::{Report, Verdict};
 pub use store::{HeldCommit, StoreCapability, StoreHarness, StoreSubject};
+pub use tree::{TreeCapability, TreeHarness, TreeSubject};
