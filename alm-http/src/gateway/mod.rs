@@ -5,8 +5,8 @@
 //! - What goes out is repeated only when it is safe, and nothing was sent: when there was no connection, a read or a `POST` with
 //!   an `Idempotency-Key`, twice at most.
 //! - A service that does not answer is answered for by a problem, whose `upstream` names it and whose `outcome` says whether a
-//!   change may have been made: `502 upstream-failed`, `503 upstream-unavailable`, `504 upstream-timeout`. One that fails
-//!   all requests is not asked for a few seconds. None of it touches the other services.
+//!   change may have been made: `502 upstream-failed`, `503 upstream-unavailable`, `504 upstream-timeout`. One that fails most
+//!   requests is not asked for a few seconds. None of it touches the other services.
 //! - `/apps/{id}/environments` comes from the service of the deployments, and the versions in it from theirs, as far as they come in
 //!   time; what is still `null` is named by `version_id` of the deployment. The service of the apps says whether there is the app.
 //! - `/apps/{id}/overview` puts together what the services know of an app, and says what is missing.

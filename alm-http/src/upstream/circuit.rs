@@ -1,21 +1,16 @@
 //! One circuit breaker for each service.
 
 use std::{
-    future::ready,
-    task::{Context, Poll},
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use axum::http::{HeaderMap, Response, StatusCode, header, request::Parts};
-use futures_util::{FutureExt, future::BoxFuture};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tower::{Service, ServiceExt};
-use tower_resilience_circuitbreaker::{
-    CircuitBreaker, CircuitBreakerError, CircuitBreakerLayer, CircuitState, FailureClassifier,
-};
 
-use super::{Fault, UpstreamConfig, UpstreamError, body::Kept, exchange::Exchange};
+use super::{UpstreamConfig, UpstreamError, body::Kept};
 
 /// How many calls show, after a pause, whether the service is back. No others go out meanwhile: when it still hangs, only these hang.
 const PROBES: usize = 4;
@@ -23,103 +18,165 @@ const PROBES: usize = 4;
 /// nothing about the service.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-type Outcome = Result<Response<Incoming>, UpstreamError>;
-
-/// Refuses calls to a service while it fails one after the other. Clones are one circuit.
+/// Refuses calls to a service that fails half of them. Clones are one circuit.
 #[derive(Clone)]
-pub(super) struct Circuit {
-    breaker: CircuitBreaker<Exchange, AgainstTheService>,
+pub(super) struct Circuit(Arc<Breaker>);
+
+struct Breaker {
+    upstream: &'static str,
+    window: usize,
     pause: Duration,
+    state: Mutex<State>,
 }
 
-/// What goes through it.
-pub(super) enum Call {
-    Request(Box<Parts>, Kept),
-    /// Goes nowhere, and fails.
-    GivenUp,
+struct State {
+    phase: Phase,
+    /// How many phases there were. A call counts only in the one that it began in.
+    number: u64,
 }
 
-impl Service<Call> for Exchange {
-    type Response = Response<Incoming>;
-    type Error = UpstreamError;
-    type Future = BoxFuture<'static, Outcome>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
-        match call {
-            Call::Request(parts, body) => self.clone().run(*parts, body).boxed(),
-            Call::GivenUp => ready(Err(self.error(Fault::TimedOut, None))).boxed(),
-        }
-    }
+enum Phase {
+    /// All calls go out.
+    Closed {
+        /// Which of the last calls failed, the oldest first, at most as many as the window has.
+        last: VecDeque<bool>,
+        /// How many of them.
+        failed: usize,
+    },
+    /// None does.
+    Open { until: Instant },
+    /// A few do.
+    HalfOpen { running: usize, succeeded: usize, failed: usize },
 }
 
-impl Circuit {
-    pub(super) fn new(exchange: Exchange, config: &UpstreamConfig) -> Self {
-        let upstream = exchange.upstream;
-        let pause = config.circuit_pause;
-        let layer = CircuitBreakerLayer::builder()
-            .consecutive_failures(config.circuit_failures.max(1))
-            .permitted_calls_in_half_open(PROBES)
-            .wait_duration_in_open(pause)
-            .failure_classifier_type(AgainstTheService)
-            .on_state_transition(move |_, to| match to {
-                CircuitState::Open => tracing::warn!(upstream, ?pause, "a circuit opens: its calls fail"),
-                CircuitState::HalfOpen => tracing::info!(upstream, "a circuit lets some calls try"),
-                CircuitState::Closed => tracing::info!(upstream, "a circuit closes: the service is back"),
-            })
-            .build();
-        let Ok(layer) = layer else { unreachable!("all that is given above is in the bounds of the builder") };
-        Self { breaker: layer.layer_fn(exchange), pause }
-    }
-
-    /// The answer to a request, unless the circuit is open. One that is dropped has failed if the service had the whole request and
-    /// let it wait for a second; else it does not count.
-    pub(super) async fn send(&self, parts: Parts, body: Kept) -> Outcome {
-        let mut ongoing = Ongoing { circuit: self, begun: Instant::now(), request: body.clone(), is_over: false };
-        let answered = self.breaker.clone().oneshot(Call::Request(Box::new(parts), body)).await;
-        ongoing.is_over = true;
-        answered.map_err(|error| match error {
-            CircuitBreakerError::Inner(error) => error,
-            CircuitBreakerError::OpenCircuit => self.breaker.get_ref().error(Fault::CircuitOpen(self.pause), None),
-        })
+impl Phase {
+    fn closed() -> Self {
+        Self::Closed { last: VecDeque::new(), failed: 0 }
     }
 }
 
-/// A call that went out. When it is given up the breaker is not told, so this tells it.
+/// What a call says about the service.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Succeeded,
+    Failed,
+    Nothing,
+}
+
+/// A call that went out. It tells the circuit how it ended when it is dropped, so that one that is given up counts, too.
 struct Ongoing<'a> {
-    circuit: &'a Circuit,
+    breaker: &'a Breaker,
+    phase: u64,
     begun: Instant,
     request: Kept,
-    is_over: bool,
+    verdict: Option<Verdict>,
 }
 
 impl Drop for Ongoing<'_> {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        // As long as the client owes a part of its request, it is not the service that lets it wait.
-        let waiting_since = self.request.whole_since().map(|whole| whole.max(self.begun));
-        if waiting_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
-            // It ends at once, but for the moment that another call takes to be counted: then this one is not.
-            let _ = self.circuit.breaker.clone().oneshot(Call::GivenUp).now_or_never();
-        }
+        let verdict = self.verdict.unwrap_or_else(|| self.of_one_given_up());
+        self.breaker.ended(self.phase, verdict);
     }
 }
 
-/// Tells calls that speak against the service from all others.
-#[derive(Clone, Copy)]
-struct AgainstTheService;
+impl Ongoing<'_> {
+    fn of_one_given_up(&self) -> Verdict {
+        // As long as the client owes a part of its request, it is not the service that lets it wait.
+        let waiting_since = self.request.whole_since().map(|whole| whole.max(self.begun));
+        let has_waited = waiting_since.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if has_waited { Verdict::Failed } else { Verdict::Nothing }
+    }
+}
 
-impl FailureClassifier<Response<Incoming>, UpstreamError> for AgainstTheService {
-    fn classify(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Ok(answer) => is_of_the_transport(answer.status(), answer.headers()),
-            Err(error) => error.fault.is_of_the_service(),
+impl Circuit {
+    pub(super) fn new(upstream: &'static str, config: &UpstreamConfig) -> Self {
+        let state = Mutex::new(State { phase: Phase::closed(), number: 0 });
+        let (window, pause) = (config.circuit_window.max(1), config.circuit_pause);
+        Self(Arc::new(Breaker { upstream, window, pause, state }))
+    }
+
+    /// The outcome of `call`, which sends `request`, unless the circuit is open: then how long it may stay so. A call that is
+    /// dropped has failed if the service had the whole request and let it wait for a second; else it does not count.
+    pub(super) async fn guard(
+        &self,
+        request: Kept,
+        call: impl Future<Output = Result<Response<Incoming>, UpstreamError>> + Send,
+    ) -> Result<Result<Response<Incoming>, UpstreamError>, Duration> {
+        let phase = self.0.admit()?;
+        let mut ongoing = Ongoing { breaker: &self.0, phase, begun: Instant::now(), request, verdict: None };
+        let answered = call.await;
+        ongoing.verdict = Some(match &answered {
+            Ok(answer) if is_of_the_transport(answer.status(), answer.headers()) => Verdict::Failed,
+            Ok(_) => Verdict::Succeeded,
+            Err(error) if error.fault.is_of_the_service() => Verdict::Failed,
+            Err(_) => Verdict::Nothing,
+        });
+        Ok(answered)
+    }
+}
+
+impl Breaker {
+    /// Lets a call out in the phase of this number, or says how long it may take until one goes out.
+    fn admit(&self) -> Result<u64, Duration> {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Open { until } if until <= Instant::now()) {
+            state.turn(Phase::HalfOpen { running: 0, succeeded: 0, failed: 0 });
         }
+        match &mut state.phase {
+            Phase::Closed { .. } => {}
+            Phase::HalfOpen { running, succeeded, failed } if *running + *succeeded + *failed < PROBES => *running += 1,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => return Err(self.pause),
+        }
+        Ok(state.number)
+    }
+
+    /// Counts what a call says that was let out in the phase of this number.
+    fn ended(&self, phase: u64, verdict: Verdict) {
+        let mut state = self.state();
+        if state.number != phase {
+            return;
+        }
+        let (opens, closes) = match (&mut state.phase, verdict) {
+            (Phase::Closed { .. }, Verdict::Nothing) | (Phase::Open { .. }, _) => return,
+            (Phase::Closed { last, failed }, verdict) => {
+                let has_failed = matches!(verdict, Verdict::Failed);
+                if last.len() == self.window && last.pop_front() == Some(true) {
+                    *failed -= 1;
+                }
+                last.push_back(has_failed);
+                *failed += usize::from(has_failed);
+                (last.len() == self.window && *failed >= self.window.div_ceil(2), false)
+            }
+            (Phase::HalfOpen { running, succeeded, failed }, verdict) => {
+                *running -= 1;
+                match verdict {
+                    Verdict::Succeeded => *succeeded += 1,
+                    Verdict::Failed => *failed += 1,
+                    // Another may try in its place.
+                    Verdict::Nothing => {}
+                }
+                // Those that are still out can't change it any more.
+                (*failed * 2 >= PROBES, *succeeded * 2 > PROBES)
+            }
+        };
+        if opens {
+            tracing::warn!(upstream = self.upstream, pause = ?self.pause, "a circuit opens: half of the calls failed");
+            state.turn(Phase::Open { until: Instant::now() + self.pause });
+        } else if closes {
+            tracing::info!(upstream = self.upstream, "a circuit closes: the service is back");
+            state.turn(Phase::closed());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn turn(&mut self, phase: Phase) {
+        (self.phase, self.number) = (phase, self.number + 1);
     }
 }
 

@@ -1,10 +1,10 @@
-//! Requests and their tries.
+//! Requests, their tries and their deadlines.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{Response, request::Parts},
+    http::{Request, Response, Version, request::Parts},
 };
 use hyper::body::Incoming;
 use hyper_util::{
@@ -13,12 +13,12 @@ use hyper_util::{
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     BaseUrl, Fault, UpstreamConfig, UpstreamError, backoff::full_jitter, body::Kept, circuit::Circuit,
-    connect::Connector, exchange::Exchange,
+    connect::Connector,
 };
 
 /// How often a request goes out that comes to no connection.
@@ -34,7 +34,7 @@ const PARTS_AT_ONCE: usize = 16;
 
 /// The connections to all services. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Client(pub(super) legacy::Client<Connector, Kept>);
+pub(crate) struct Client(legacy::Client<Connector, Kept>);
 
 impl Client {
     pub(crate) fn new(config: &UpstreamConfig) -> Self {
@@ -54,16 +54,22 @@ pub(crate) struct Upstream {
     /// What it is called in problems, logs and metrics.
     pub(crate) name: &'static str,
     pub(crate) base: BaseUrl,
-    exchange: Exchange,
+    client: Client,
     circuit: Circuit,
+    answer_timeout: Duration,
     parts: Arc<Semaphore>,
 }
 
 impl Upstream {
     pub(crate) fn new(name: &'static str, base: BaseUrl, client: Client, config: &UpstreamConfig) -> Self {
-        let exchange = Exchange { upstream: name, client, answer_timeout: config.answer_timeout };
-        let circuit = Circuit::new(exchange.clone(), config);
-        Self { name, base, exchange, circuit, parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)) }
+        Self {
+            name,
+            base,
+            client,
+            circuit: Circuit::new(name, config),
+            answer_timeout: config.answer_timeout,
+            parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
+        }
     }
 
     /// The answer to a request, whose URI is one of this service. With `may_repeat` it goes out again when no connection was made:
@@ -78,7 +84,8 @@ impl Upstream {
         let tries = if may_repeat { TRIES } else { 1 };
         let mut failed = 0;
         loop {
-            let answered = self.circuit.send(parts.clone(), body.clone()).await;
+            // The last try needs no copy, and most requests have but one.
+            let answered = self.attempt(parts.clone(), body.clone()).await;
             match answered {
                 Err(UpstreamError { fault: Fault::Unreachable, .. }) if failed + 1 < tries => {
                     metrics::counter!("alm_upstream_retries_total", "upstream" => self.name).increment(1);
@@ -103,12 +110,58 @@ impl Upstream {
 
     /// The answer to a request without a body, tried once.
     pub(crate) async fn ask(&self, parts: Parts) -> Result<Response<Incoming>, UpstreamError> {
-        self.circuit.send(parts, Kept::new(Body::empty())).await
+        self.attempt(parts, Kept::new(Body::empty())).await
     }
 
     /// The answer to a request without a body, tried once, whatever the circuit says; it does not count there either.
     pub(crate) async fn probe(&self, parts: Parts) -> Result<Response<Incoming>, UpstreamError> {
-        self.exchange.clone().run(parts, Kept::new(Body::empty())).await
+        self.unguarded(parts, Kept::new(Body::empty())).await
+    }
+
+    /// The answer to one try, unless the circuit is open.
+    async fn attempt(&self, parts: Parts, body: Kept) -> Result<Response<Incoming>, UpstreamError> {
+        let guarded = self.circuit.guard(body.clone(), self.unguarded(parts, body)).await;
+        guarded.unwrap_or_else(|pause| Err(self.error(Fault::CircuitOpen(pause), None)))
+    }
+
+    async fn unguarded(&self, parts: Parts, body: Kept) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = Request::from_parts(parts, body.clone());
+        // Of the connection here, whatever that to the client speaks.
+        *request.version_mut() = Version::HTTP_11;
+        let mut answer = self.client.0.request(request);
+        // Counted from when the last of the request went out, so that a large body has its time.
+        let mut deadline = Instant::now() + self.answer_timeout;
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return self.judge(answered, &body),
+                () = sleep_until(deadline) => {
+                    let later = body.last_progress() + self.answer_timeout;
+                    if later <= deadline {
+                        return Err(self.error(Fault::TimedOut, None));
+                    }
+                    deadline = later;
+                }
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        answered: Result<Response<Incoming>, legacy::Error>,
+        body: &Kept,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        match answered {
+            // No request that goes out asks for another protocol.
+            Ok(answer) if answer.status().is_informational() => Err(self.error(Fault::Failed, None)),
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_connect() => Err(self.error(Fault::Unreachable, Some(error.into()))),
+            Err(error) => Err(self.error(body.broken().unwrap_or(Fault::Failed), Some(error.into()))),
+        }
+    }
+
+    fn error(&self, fault: Fault, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> UpstreamError {
+        UpstreamError { upstream: self.name, fault, source }
     }
 
     fn note(&self, error: &UpstreamError) {

@@ -17,15 +17,15 @@ pub struct UpstreamConfig {
     /// How long one that no one uses is kept. It must be less than the service waits, which would else close it just as the
     /// next request goes out; [`ServeConfig`](crate::serve::ServeConfig) waits 10 s.
     pub idle_timeout: Duration,
-    /// How many calls in a row must fail for the circuit to open.
-    pub circuit_failures: usize,
+    /// Of how many calls in a row one half must fail for the circuit to open.
+    pub circuit_window: usize,
     /// How long an open circuit refuses calls before it lets some try.
     pub circuit_pause: Duration,
 }
 
 impl Default for UpstreamConfig {
     /// 1 s to connect, 30 s for the header of an answer and for a pause in its body, 64 idle connections for 5 s, and a circuit
-    /// that opens for 3 s when 10 calls fail in a row.
+    /// that opens for 3 s when half of 20 calls fail.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(1),
@@ -33,7 +33,7 @@ impl Default for UpstreamConfig {
             pause_timeout: Duration::from_secs(30),
             max_idle: 64,
             idle_timeout: Duration::from_secs(5),
-            circuit_failures: 10,
+            circuit_window: 20,
             circuit_pause: Duration::from_secs(3),
         }
     }
@@ -75,10 +75,10 @@ impl UpstreamConfig {
         self
     }
 
-    /// Sets how many calls in a row, at least one, must fail for the circuit to open.
+    /// Sets of how many calls in a row, at least one, a half must fail for the circuit to open.
     #[must_use]
-    pub fn circuit_failures(mut self, calls: usize) -> Self {
-        self.circuit_failures = calls;
+    pub fn circuit_window(mut self, calls: usize) -> Self {
+        self.circuit_window = calls;
         self
     }
 

@@ -11,7 +11,6 @@ mod client;
 mod config;
 mod connect;
 mod error;
-mod exchange;
 mod url;
 
 pub use config::UpstreamConfig;

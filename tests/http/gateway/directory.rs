@@ -163,7 +163,7 @@ async fn an_answer_about_something_else_does_not_count() {
 #[tokio::test]
 async fn an_owner_that_keeps_failing_is_not_asked_for_a_while() {
     let mut services = Services::start().await;
-    let config = quick().circuit_failures(3).circuit_pause(Duration::from_mins(10));
+    let config = quick().circuit_window(3).circuit_pause(Duration::from_mins(10));
     let directory = directory(at(services.app.address), at(services.version.address)).upstream_config(&config);
     services.app.refuses().await;
     for _ in 0..2 {

@@ -120,7 +120,7 @@ async fn a_request_whose_body_is_too_slow_is_the_fault_of_its_client() {
 
 /// A circuit that opens after few failures, for long.
 fn touchy() -> UpstreamConfig {
-    quick().circuit_failures(4).circuit_pause(Duration::from_mins(10))
+    quick().circuit_window(4).circuit_pause(Duration::from_mins(10))
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ pub(super) fn quick() -> UpstreamConfig {
         .connect_timeout(Duration::from_millis(500))
         .answer_timeout(Duration::from_millis(300))
         .pause_timeout(Duration::from_millis(300))
-        .circuit_failures(1000)
+        .circuit_window(1000)
 }
 
 /// One connection, byte by byte.
