@@ -8,8 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Sleep, sleep, timeout},
+};
 
 /// The body of a request took too long. Whoever reads the body finds it among the sources of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,17 +28,32 @@ impl BodyTimeout {
     }
 }
 
+/// For how long the rest of a body is read that no one wants. A connection that is closed on what still comes is reset, and then the
+/// client may never see the answer that it has got already (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+
 /// A body that fails when it is not there in time. The time begins when it is first waited for, so a body that comes with its
-/// header costs no timer.
+/// header costs no timer. When it is dropped before its end, the rest is read on for a moment, and thrown away.
 pub(super) struct TimedBody {
-    body: Incoming,
+    // It is there until its end.
+    body: Option<Incoming>,
     timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedBody {
     pub(super) fn new(body: Incoming, timeout: Duration) -> Self {
-        Self { body, timeout, deadline: None }
+        Self { body: Some(body), timeout, deadline: None }
+    }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        if let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream())
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+        }
     }
 }
 
@@ -43,7 +62,11 @@ impl Body for TimedBody {
     type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
+            if frame.is_none() {
+                self.body = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let timeout = self.timeout;
@@ -53,10 +76,10 @@ impl Body for TimedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -10,12 +10,12 @@ use axum::http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{UpstreamConfig, UpstreamError, body::Kept};
+use super::{Fault, UpstreamConfig, UpstreamError, body::Kept};
 
 /// How many calls show, after a pause, whether the service is back. No others go out meanwhile: when it still hangs, only these hang.
 const PROBES: usize = 4;
-/// How long the service must have let a call wait that is given up, for it to count as failed. Whoever goes away at once says
-/// nothing about the service.
+/// How long the service must have let a call wait that is given up, for it to count as failed: whoever goes away at once says
+/// nothing about the service. And how long a client may owe a part of its request before another call tries in its place.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Refuses calls to a service that fails half of them. Clones are one circuit.
@@ -33,6 +33,8 @@ struct State {
     phase: Phase,
     /// How many phases there were. A call counts only in the one that it began in.
     number: u64,
+    /// How many calls there were.
+    calls: u64,
 }
 
 enum Phase {
@@ -46,7 +48,21 @@ enum Phase {
     /// None does.
     Open { until: Instant },
     /// A few do.
-    HalfOpen { running: usize, succeeded: usize, failed: usize },
+    HalfOpen { trying: Vec<Trying>, succeeded: usize, failed: usize },
+}
+
+/// One of those that try.
+struct Trying {
+    call: u64,
+    begun: Instant,
+    request: Kept,
+}
+
+impl Trying {
+    /// Whether its client lets the service wait, so that it may not tell anything for long.
+    fn is_held_up(&self) -> bool {
+        self.request.whole_since().is_none() && self.begun.elapsed() >= PATIENCE
+    }
 }
 
 impl Phase {
@@ -67,6 +83,7 @@ enum Verdict {
 struct Ongoing<'a> {
     breaker: &'a Breaker,
     phase: u64,
+    call: u64,
     begun: Instant,
     request: Kept,
     verdict: Option<Verdict>,
@@ -75,7 +92,7 @@ struct Ongoing<'a> {
 impl Drop for Ongoing<'_> {
     fn drop(&mut self) {
         let verdict = self.verdict.unwrap_or_else(|| self.of_one_given_up());
-        self.breaker.ended(self.phase, verdict);
+        self.breaker.ended(self.phase, self.call, verdict);
     }
 }
 
@@ -90,7 +107,7 @@ impl Ongoing<'_> {
 
 impl Circuit {
     pub(super) fn new(upstream: &'static str, config: &UpstreamConfig) -> Self {
-        let state = Mutex::new(State { phase: Phase::closed(), number: 0 });
+        let state = Mutex::new(State { phase: Phase::closed(), number: 0, calls: 0 });
         let (window, pause) = (config.circuit_window.max(1), config.circuit_pause);
         Self(Arc::new(Breaker { upstream, window, pause, state }))
     }
@@ -102,13 +119,16 @@ impl Circuit {
         request: Kept,
         call: impl Future<Output = Result<Response<Incoming>, UpstreamError>> + Send,
     ) -> Result<Result<Response<Incoming>, UpstreamError>, Duration> {
-        let phase = self.0.admit()?;
-        let mut ongoing = Ongoing { breaker: &self.0, phase, begun: Instant::now(), request, verdict: None };
+        let begun = Instant::now();
+        let (phase, number) = self.0.admit(begun, &request)?;
+        let mut ongoing = Ongoing { breaker: &self.0, phase, call: number, begun, request, verdict: None };
         let answered = call.await;
         ongoing.verdict = Some(match &answered {
             Ok(answer) if is_of_the_transport(answer.status(), answer.headers()) => Verdict::Failed,
             Ok(_) => Verdict::Succeeded,
-            Err(error) if error.fault.is_of_the_service() => Verdict::Failed,
+            Err(error) if error.fault == Fault::Unreachable => Verdict::Failed,
+            // A service may refuse a request before it has the whole of it, and close the connection: then the answer can be lost.
+            Err(error) if error.fault.is_of_the_service() && ongoing.request.whole_since().is_some() => Verdict::Failed,
             Err(_) => Verdict::Nothing,
         });
         Ok(answered)
@@ -116,22 +136,30 @@ impl Circuit {
 }
 
 impl Breaker {
-    /// Lets a call out in the phase of this number, or says how long it may take until one goes out.
-    fn admit(&self) -> Result<u64, Duration> {
+    /// Lets a call out, and gives the numbers of the phase and of the call; or says how long it may take until one goes out.
+    fn admit(&self, begun: Instant, request: &Kept) -> Result<(u64, u64), Duration> {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Open { until } if until <= Instant::now()) {
-            state.turn(Phase::HalfOpen { running: 0, succeeded: 0, failed: 0 });
+        if matches!(state.phase, Phase::Open { until } if until <= begun) {
+            state.turn(Phase::HalfOpen { trying: Vec::new(), succeeded: 0, failed: 0 });
         }
+        state.calls += 1;
+        let call = state.calls;
         match &mut state.phase {
             Phase::Closed { .. } => {}
-            Phase::HalfOpen { running, succeeded, failed } if *running + *succeeded + *failed < PROBES => *running += 1,
-            Phase::Open { .. } | Phase::HalfOpen { .. } => return Err(self.pause),
+            Phase::Open { .. } => return Err(self.pause),
+            Phase::HalfOpen { trying, succeeded, failed } => {
+                if trying.len() + *succeeded + *failed == PROBES {
+                    let held_up = trying.iter().position(Trying::is_held_up).ok_or(self.pause)?;
+                    trying.swap_remove(held_up);
+                }
+                trying.push(Trying { call, begun, request: request.clone() });
+            }
         }
-        Ok(state.number)
+        Ok((state.number, call))
     }
 
     /// Counts what a call says that was let out in the phase of this number.
-    fn ended(&self, phase: u64, verdict: Verdict) {
+    fn ended(&self, phase: u64, call: u64, verdict: Verdict) {
         let mut state = self.state();
         if state.number != phase {
             return;
@@ -147,8 +175,10 @@ impl Breaker {
                 *failed += usize::from(has_failed);
                 (last.len() == self.window && *failed >= self.window.div_ceil(2), false)
             }
-            (Phase::HalfOpen { running, succeeded, failed }, verdict) => {
-                *running -= 1;
+            (Phase::HalfOpen { trying, succeeded, failed }, verdict) => {
+                // Another tries in its place already.
+                let Some(place) = trying.iter().position(|trying| trying.call == call) else { return };
+                trying.swap_remove(place);
                 match verdict {
                     Verdict::Succeeded => *succeeded += 1,
                     Verdict::Failed => *failed += 1,

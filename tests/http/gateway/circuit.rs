@@ -9,19 +9,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alm_core::{domain::AppId, ports::Directory};
+use alm_core::{Alm, domain::AppId, ports::Directory};
 use alm_http::{
     directory::HttpDirectory,
     gateway::Gateway,
+    router,
+    serve::{ServeConfig, serve},
     upstream::{BaseUrl, UpstreamConfig},
 };
-use axum::{Router, body::Body};
+use alm_store_memory::MemoryStore;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::StatusCode,
+    routing::get,
+};
 use futures_util::future::join_all;
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::support::{eventually, jwt};
 
-use super::given::{Front, at, everything_at, quick};
+use super::given::{Front, Raw, at, everything_at, quick};
 
 /// A service that hangs until it is told to answer.
 struct Hanging {
@@ -35,12 +48,15 @@ impl Hanging {
     async fn start() -> Self {
         let (answers, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (to_answer, count) = (answers.clone(), asked.clone());
-        let router = Router::new().fallback(async move |_body: Body| {
+        let router = Router::new().fallback(async move |body: Body| {
             count.fetch_add(1, Ordering::SeqCst);
             if !to_answer.load(Ordering::SeqCst) {
                 pending::<()>().await;
             }
+            drop(to_bytes(body, usize::MAX).await);
         });
+        // As a balancer in front of it answers.
+        let router = router.route("/apps/1", get(async || StatusCode::BAD_GATEWAY));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = at(listener.local_addr().unwrap());
         let mut tasks = JoinSet::new();
@@ -58,6 +74,14 @@ const GET: &str = "GET /apps HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n\r\n"
 /// The status of the answer to a request.
 async fn status(front: &Front, request: &str) -> String {
     front.send(request).await.head().await["http/1.1 ".len()..][..3].to_owned()
+}
+
+/// Waits until the circuit is closed.
+async fn all_go(front: &Front) {
+    eventually("all go", async || {
+        join_all((0..30).map(|_| status(front, GET))).await.iter().all(|status| status == "200").then_some(())
+    })
+    .await;
 }
 
 /// Opens after four calls, and answers are waited for longer than a test takes.
@@ -105,11 +129,95 @@ async fn four_calls_try_a_service_that_hangs_and_the_others_are_refused_at_once(
     assert_eq!(refused, 27);
     eventually("the others are out", async || (service.asked() == 4 + 4).then_some(())).await;
     service.answers.store(true, Ordering::SeqCst);
-    eventually("it is closed", async || (status(&front, GET).await == "200").then_some(())).await;
-    eventually("all go", async || {
-        join_all((0..30).map(|_| status(&front, GET))).await.iter().all(|status| status == "200").then_some(())
+    all_go(&front).await;
+}
+
+#[tokio::test]
+async fn a_client_whose_body_breaks_does_not_hide_that_the_service_hangs() {
+    let service = Hanging::start().await;
+    let config = quick().circuit_window(4).circuit_pause(Duration::from_mins(10));
+    let front = Front::with(everything_at(&service.url), config, |router| router).await;
+    let broken =
+        "POST /apps HTTP/1.1\r\nhost: alm\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n";
+    for _ in 0..4 {
+        assert_eq!(status(&front, broken).await, "400");
+        assert_eq!(status(&front, GET).await, "504");
+    }
+    assert_eq!(status(&front, GET).await, "503");
+}
+
+#[tokio::test]
+async fn what_began_before_the_pause_does_not_open_the_circuit_again() {
+    // given: calls that are still out when the circuit opens
+    let service = Hanging::start().await;
+    let config =
+        quick().answer_timeout(Duration::from_secs(2)).circuit_window(4).circuit_pause(Duration::from_millis(100));
+    let front = Arc::new(Front::with(everything_at(&service.url), config, |router| router).await);
+    let mut late = JoinSet::new();
+    for _ in 0..8 {
+        let front = front.clone();
+        late.spawn(async move { status(&front, GET).await });
+    }
+    eventually("they are out", async || (service.asked() == 8).then_some(())).await;
+    for _ in 0..4 {
+        assert_eq!(status(&front, &GET.replace("/apps", "/apps/1")).await, "502");
+    }
+    // when: it is back before they have ended
+    service.answers.store(true, Ordering::SeqCst);
+    all_go(&front).await;
+    // then
+    while let Some(ended) = late.join_next().await {
+        assert_eq!(ended.unwrap(), "504");
+        assert_eq!(status(&front, GET).await, "200");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_are_slow_to_send_keep_no_one_from_trying() {
+    // given
+    let service = Hanging::start().await;
+    let config = patient().circuit_pause(Duration::from_millis(100));
+    let front = Front::with(everything_at(&service.url), config, |router| router).await;
+    give_up(&front, &service, GET, Duration::from_millis(1100)).await;
+    service.answers.store(true, Ordering::SeqCst);
+    // when: those who try owe a part of their requests
+    let half = "POST /apps HTTP/1.1\r\nhost: alm\r\ncontent-length: 8\r\n\r\nhalf";
+    let mut slow = Vec::new();
+    eventually("four try", async || {
+        slow.push(front.send(half).await);
+        (service.asked() == 8).then_some(())
     })
     .await;
+    // then
+    all_go(&front).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_a_service_does_not_want_do_not_open_its_circuit() {
+    // As each is served by a process.
+    let served = async |router| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move { serve(listener, router, ServeConfig::default(), pending()).await });
+        (address, serving)
+    };
+    let alm = Alm::builder(Arc::new(MemoryStore::new())).authenticator(Arc::new(jwt())).build();
+    let (service, serving) = served(router(alm)).await;
+    let config = UpstreamConfig::default().circuit_window(4).circuit_pause(Duration::from_mins(10));
+    let gateway = Gateway::new(everything_at(&at(service))).upstream_config(config);
+    let (front, fronting) = served(gateway.router()).await;
+    let length = 8 << 20;
+    let head = format!("POST /apps HTTP/1.1\r\nhost: alm\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    for _ in 0..12 {
+        // No one has said who it is, so no one reads the body.
+        let mut client = Raw::of(TcpStream::connect(front).await.unwrap());
+        client.write(&head).await;
+        let _ = client.stream.write_all(&vec![b'x'; length]).await;
+        let head = client.head().await;
+        assert!(head.starts_with("http/1.1 401"), "{head}");
+    }
+    serving.abort();
+    fronting.abort();
 }
 
 /// Sends requests from four clients that go away `after` the service has got them.
