@@ -4,6 +4,7 @@
 //! The formats are those of RFC 6962 and of C2SP, byte for byte, so that other people's tools can check the log too. Here is all
 //! that can be computed without a store: pure functions, and values that are parsed once.
 //!
+//! - [`entry_bytes`]: an audit entry as the bytes of a leaf. The entry with index *n* is the leaf *n* − 1.
 //! - [`leaf_hash`], [`node_hash`]: the hashes of RFC 6962.
 //! - [`Tile`], [`TileId`], [`TilePath`]: the tree in pieces of 256 hashes (<https://c2sp.org/tlog-tiles>).
 //! - [`append`], [`root`], [`prove_inclusion`], [`prove_consistency`]: each reads [`Tiles`] that the caller has fetched, and
@@ -39,7 +40,9 @@
 //! ```
 
 mod checkpoint;
+mod entry;
 mod hash;
+mod jcs;
 mod key;
 mod node;
 mod note;
@@ -53,6 +56,7 @@ mod verify;
 mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use entry::entry_bytes;
 pub use hash::{EMPTY_ROOT, Hash, HashError, leaf_hash, node_hash};
 pub use key::{KeyError, Signer, Verifier};
 pub use note::{MAX_NOTE_LENGTH, MAX_NOTE_SIGNATURES, NoteError, open};
