@@ -9,7 +9,7 @@ use crate::domain::AuditEntry;
 use super::jcs::{write_signed, write_string, write_unsigned, write_value};
 
 /// Enough for most entries, so that the bytes are seldom moved while they are written.
-const USUAL_LENGTH: usize = 512;
+const USUAL_LENGTH: usize = 1024;
 
 /// The bytes of the entry's leaf; its hash is [`leaf_hash`](super::leaf_hash) of them.
 ///
