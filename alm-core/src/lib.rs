@@ -38,6 +38,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `tokio` | `ports::TokioTimer`, to run consumers on tokio |
+//! | `tlog` | [`tlog`]: a transparency log over the audit log, by SHA-256 and Ed25519 of aws-lc-rs |
 //! | `testing` | [`testing`]: a clock and ids that a test decides, fixtures, fault injection, a bus in memory, a checker of histories |
 //! | `mocks` | `testing::mocks`: a mock of every port, by mockall |
 //! | `proptest1` | `testing::strategies` for every domain type and `testing::model`, by proptest 1 |
@@ -51,6 +52,8 @@ pub mod runtime;
 pub mod services;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tlog")]
+pub mod tlog;
 
 pub use policy::{Principal, RoleTable};
 pub use services::{Alm, AlmBuilder, Context, Error};
