@@ -41,7 +41,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// So many may wait for the writer before others wait to wait.
 const QUEUE: usize = 1024;
 
-/// A [`Store`](alm_core::ports::Store) in one `SQLite` file. A clone is another handle on the same connections, and cheap.
+/// A [`Store`](alm_core::ports::Store) in one `SQLite` file, which can keep a [tree](TreeStore) over its audit log. A clone is another handle on the same connections, and cheap.
 ///
 /// What writes and whose future is dropped while it waits is not done, unless it has already begun; then all of it is.
 #[derive(Clone)]

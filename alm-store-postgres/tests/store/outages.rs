@@ -137,12 +137,12 @@ async fn connections_that_are_cut_while_a_tree_grows_make_no_one_lie() {
     let growing = tokio::spawn({
         let store = store.clone();
         async move {
-            let mut told = Vec::new();
+            let (mut told, mut times) = (Vec::new(), 0..);
             while !*ends.borrow() {
                 let Ok(newest) = store.newest_checkpoint().await else { continue };
                 let size = newest.map_or(0, |newest| newest.size);
                 let mut growth = growth(size, size + 1);
-                growth.checkpoint.at = at(told.len() as i64);
+                growth.checkpoint.at = at(times.next().unwrap());
                 told.push((growth.checkpoint.clone(), store.grow(growth).await));
             }
             told
