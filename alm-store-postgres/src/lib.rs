@@ -47,6 +47,7 @@ mod schema;
 mod seal;
 mod silence;
 mod store;
+mod tree;
 mod url;
 
 pub use options::PostgresOptions;

@@ -11,7 +11,7 @@ use alm_core::{
         TraceParent, User, UserRecord, Username, Version, VersionId,
     },
     policy::Action,
-    ports::StoreError,
+    ports::{KeptCheckpoint, StoreError},
 };
 use serde_json::Value;
 use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow, types::Uuid};
@@ -331,6 +331,14 @@ impl FromColumns for DeadLetter {
             reason: columns.bytes_of_text()?,
             at: columns.time()?,
         })
+    }
+}
+
+impl FromColumns for KeptCheckpoint {
+    const TABLE: &'static str = "tree_checkpoints";
+
+    fn from_columns(columns: &Columns<'_>) -> Result<Self, StoreError> {
+        Ok(Self { size: columns.count(|size| size)?, at: columns.time()?, note: columns.raw()? })
     }
 }
 

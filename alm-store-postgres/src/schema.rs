@@ -55,6 +55,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_no_row_that_all_change.sql"),
     include_str!("../migrations/0005_labels.sql"),
     include_str!("../migrations/0006_parents.sql"),
+    include_str!("../migrations/0007_tree.sql"),
 ];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]

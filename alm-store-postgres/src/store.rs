@@ -26,7 +26,8 @@ use crate::{
 /// So often whoever waits for events looks for them when the sealer is gone.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A [`Store`](alm_core::ports::Store) in `PostgreSQL`. Share it in an [`Arc`].
+/// A [`Store`](alm_core::ports::Store) in `PostgreSQL`, which can keep a [tree](alm_core::ports::TreeStore) over its audit log. Share it
+/// in an [`Arc`].
 ///
 /// Any number of them may work on one schema, in one process or several. Each has a task that gives positions in the log to what
 /// was committed; it ends when the store is dropped.

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, name: "retention", sql: include_str!("../migrations/0002_retention.sql") },
     Migration { version: 3, name: "parents", sql: include_str!("../migrations/0003_parents.sql") },
+    Migration { version: 4, name: "tree", sql: include_str!("../migrations/0004_tree.sql") },
 ];
 
 /// Puts the file into write-ahead mode, in which it then stays.

@@ -17,8 +17,8 @@ use alm_core::{
         LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Outcome, Reader, Roles,
-        Sequence, StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, Growth, IdBlock, KeptCheckpoint, Lease, Outcome,
+        Reader, Roles, Sequence, StoreError, TileId, TreeStore, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -41,9 +41,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// So many may wait for the writer before others wait to wait.
 const QUEUE: usize = 1024;
 
-/// A [`Store`](alm_core::ports::Store) in one `SQLite` file. A clone is another handle on the same connections, and cheap.
+/// A [`Store`](alm_core::ports::Store) in one `SQLite` file, which can keep a [tree](TreeStore) over its audit log. A clone is another handle on the same connections, and cheap.
 ///
-/// A commit or an allocation whose future is dropped while it waits is not made, unless it has already begun; then all of it is.
+/// What writes and whose future is dropped while it waits is not done, unless it has already begun; then all of it is.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -306,5 +306,24 @@ impl Reader for SqliteStore {
     async fn receipt(&self, changeset: ChangesetId) -> Result<Option<Receipt>, StoreError> {
         let statement = read::receipts::query(changeset);
         read::one(&self.shared.readers, statement, read::receipts::parse).await
+    }
+}
+
+#[async_trait]
+impl TreeStore for SqliteStore {
+    async fn tiles(&self, ids: &[TileId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        read::tree::tiles(&self.shared.readers, ids).await
+    }
+
+    async fn newest_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        read::tree::newest_checkpoint(&self.shared.readers).await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        read::tree::checkpoints(&self.shared.readers, after, limit).await
+    }
+
+    async fn grow(&self, growth: Growth) -> Result<(), StoreError> {
+        self.ask("grow the tree", |reply| Job::Grow(growth, reply)).await
     }
 }

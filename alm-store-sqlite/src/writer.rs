@@ -12,7 +12,7 @@ use std::{
 use alm_core::{
     changeset::{Changeset, Receipt},
     domain::{Position, Timestamp},
-    ports::{IdBlock, Outcome, Sequence, StoreError, Trimmed},
+    ports::{Growth, IdBlock, Outcome, Sequence, StoreError, Trimmed},
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +34,7 @@ pub(crate) enum Job {
     Allocate(Sequence, u32, Reply<IdBlock>),
     Trim(Position, Timestamp, usize, Reply<Trimmed>),
     ForgetAnswers(Timestamp, usize, Reply<u64>),
+    Grow(Growth, Reply<()>),
 }
 
 impl Job {
@@ -45,7 +46,7 @@ impl Job {
     fn changeset(&self) -> Option<&Changeset> {
         match self {
             Self::Commit(changeset, _) => Some(changeset),
-            Self::Allocate(..) | Self::Trim(..) | Self::ForgetAnswers(..) => None,
+            Self::Allocate(..) | Self::Trim(..) | Self::ForgetAnswers(..) | Self::Grow(..) => None,
         }
     }
 
@@ -56,6 +57,7 @@ impl Job {
             Self::Allocate(_, _, reply) => reply.is_closed(),
             Self::Trim(_, _, _, reply) => reply.is_closed(),
             Self::ForgetAnswers(_, _, reply) => reply.is_closed(),
+            Self::Grow(_, reply) => reply.is_closed(),
         }
     }
 
@@ -65,6 +67,7 @@ impl Job {
             Self::Allocate(_, _, reply) => drop(reply.send(Err(error))),
             Self::Trim(_, _, _, reply) => drop(reply.send(Err(error))),
             Self::ForgetAnswers(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Grow(_, reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -75,6 +78,7 @@ enum Done {
     Allocated(Reply<IdBlock>, Result<IdBlock, StoreError>),
     Trimmed(Reply<Trimmed>, Result<Trimmed, StoreError>),
     Forgotten(Reply<u64>, Result<u64, StoreError>),
+    Grown(Reply<()>, Result<(), StoreError>),
 }
 
 impl Done {
@@ -85,6 +89,7 @@ impl Done {
             Self::Allocated(reply, answer) => drop(reply.send(answer)),
             Self::Trimmed(reply, answer) => drop(reply.send(answer)),
             Self::Forgotten(reply, answer) => drop(reply.send(answer)),
+            Self::Grown(reply, answer) => drop(reply.send(answer)),
         }
     }
 
@@ -94,6 +99,7 @@ impl Done {
             Self::Allocated(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Trimmed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Forgotten(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Grown(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
         }
     }
 }
@@ -284,6 +290,12 @@ impl Group {
                 let forgotten = commit::forget_answers(connection, now, limit).await;
                 let done = done(&forgotten);
                 self.done.push(Done::Forgotten(reply, forgotten));
+                done
+            }
+            Some(Job::Grow(growth, reply)) => {
+                let grown = commit::grow(connection, growth).await;
+                let done = done(&grown);
+                self.done.push(Done::Grown(reply, grown));
                 done
             }
         };

@@ -66,6 +66,9 @@ pub trait TreeStore: Send + Sync {
 
     /// The checkpoint of the greatest size, `None` of a tree that has never grown.
     ///
+    /// # Contract
+    /// A tree that has never grown has neither checkpoints nor tiles. Checked by `a_tree_that_has_never_grown_is_empty`.
+    ///
     /// # Errors
     /// Only [`StoreError::Backend`].
     async fn newest_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError>;
@@ -87,6 +90,7 @@ pub trait TreeStore: Send + Sync {
     ///   `a_growth_that_is_dropped_is_whole_or_nothing`.
     /// - A tree grows only from the size that it has, by whichever handles. Checked by `a_tree_grows_only_from_its_size`,
     ///   `of_many_who_grow_a_tree_one_does`.
+    /// - It may bring as many tiles as 65,536 entries take that come at once. Checked by `a_growth_may_be_large`.
     /// - What was kept survives whatever the store is made to survive. Checked by `a_tree_survives_a_restart`.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ use crate::{
         Position, Revision, Role, Subject, Tag, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     policy::Action,
-    ports::{Ids, SystemIds},
+    ports::{Growth, Ids, KeptCheckpoint, KeptTile, SystemIds, TileId},
 };
 
 /// So many microseconds after the epoch.
@@ -209,4 +209,13 @@ pub fn answer(key: &str, outcome: &str, created: i64, expires: i64) -> Idempoten
         created_at: at(created),
         expires_at: at(expires),
     }
+}
+
+/// A tree over the audit log grows by the first tile of its entries, which is as wide as it can be, and a checkpoint.
+pub fn growth(from: u64, to: u64) -> Growth {
+    let hashes =
+        (1..=to.min(256)).flat_map(|entry| [u8::try_from(entry % 251).expect("it is below 251"); 32]).collect();
+    let tile = KeptTile { id: TileId { level: 0, index: 0 }, hashes };
+    let note = format!("alm.example/log\n{to}\nAAAA\n\n\u{2014} alm.example/log AAAA\n");
+    Growth { from, tiles: vec![tile], checkpoint: KeptCheckpoint { size: to, at: at(0), note } }
 }

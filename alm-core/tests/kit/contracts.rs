@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use alm_core::testing::conformance::{bus, store};
+use alm_core::testing::conformance::{bus, store, tree};
 
 const STORE: &str = include_str!("../../src/ports/store.rs");
 const ROLES: &str = include_str!("../../src/ports/roles.rs");
+const TREE: &str = include_str!("../../src/ports/tree.rs");
 const BUS: &str = include_str!("../../src/ports/bus.rs");
 
 /// The promises in the docs: the items of the lists, and the paragraphs, under a heading `# Contract`, each as one line.
@@ -61,6 +62,11 @@ fn assert_named_and_checked(source: &str, cases: &BTreeSet<&str>) {
 #[test]
 fn the_promises_of_a_store_and_its_cases_belong_together() {
     assert_named_and_checked(&format!("{STORE}\n{ROLES}"), &store::CASES.iter().map(store::Case::name).collect());
+}
+
+#[test]
+fn the_promises_of_a_tree_and_its_cases_belong_together() {
+    assert_named_and_checked(TREE, &tree::CASES.iter().map(tree::Case::name).collect());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod contracts;
 mod faults;
 mod flawed_buses;
 mod flawed_stores;
+mod flawed_trees;
 mod histories;
 mod linearizability;
 mod memory_bus;

@@ -10,7 +10,7 @@ use alm_test_support::postgres::Server;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, QueryBuilder, Row as _};
 
 use super::{DeploymentsOf, VersionsOf, apps, audit, deployments, parents, versions};
-use crate::{PostgresOptions, PostgresStore};
+use crate::{PostgresOptions, PostgresStore, tree};
 
 /// Rows of which a hundred have the label, and as many as one would have in months.
 const FILL: &str = "
@@ -24,6 +24,8 @@ const FILL: &str = "
             n::text::bytea, n FROM generate_series(1, 20000) n;
     INSERT INTO known_apps SELECT n, n FROM generate_series(1, 20000) n;
     INSERT INTO known_versions SELECT n, n FROM generate_series(1, 20000) n;
+    INSERT INTO tree_tiles SELECT 0, n, decode('aa', 'hex') FROM generate_series(1, 20000) n;
+    INSERT INTO tree_checkpoints SELECT n, n, '' FROM generate_series(1, 20000) n;
     ANALYZE";
 
 /// Pages, and the indexes in which each is to be found.
@@ -68,12 +70,18 @@ fn pages() -> Vec<(String, &'static [&'static str])> {
     ];
     let of_parents =
         [(parents::OF_AN_APP, &["known_apps_id"] as &[_]), (parents::OF_A_VERSION, &["known_versions_id"])];
+    let of_tree = [
+        (tree::TILES, &["tree_tiles_pkey"] as &[_]),
+        (tree::CHECKPOINTS, &["tree_checkpoints_pkey"]),
+        (tree::NEWEST, &["tree_checkpoints_pkey"]),
+    ];
     let of_an_app =
         [(VersionsOf::STATEMENT, &["versions_of_app"] as &[_]), (DeploymentsOf::STATEMENT, &["deployments_of_app"])];
     let of_running = (deployments::RUNNING, &["deployments_successful", "versions_id", "known_versions_id"] as &[_]);
     let sql = QueryBuilder::into_string;
     let mut pages = Vec::from(of_an_app.map(|(statement, index)| (statement.to_owned(), index)));
     pages.push((of_running.0.to_owned(), of_running.1));
+    pages.extend(of_tree.map(|(statement, index)| (statement.to_owned(), index)));
     pages.extend(of_parents.map(|(statement, index)| (statement.to_owned(), index)));
     pages.extend(of_apps.into_iter().map(|(filter, index)| (sql(apps::page(&filter, None, 50).unwrap()), index)));
     pages.extend(
@@ -97,10 +105,10 @@ async fn no_page_is_found_by_reading_a_table_that_grows() {
 
     for (sql, indexes) in pages() {
         let parameters = (1..10).take_while(|n| sql.contains(&format!("${n}"))).count();
-        let values = vec!["NULL"; parameters].join(", ");
+        let values = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
         // As the store's sessions have it: for whatever values come.
         connection.execute(AssertSqlSafe(format!("PREPARE page AS {sql}"))).await.unwrap();
-        let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE page({values})"));
+        let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE page{values}"));
         let steps = connection.fetch_all(sqlx::raw_sql(explain)).await.unwrap();
         let plan: Vec<String> = steps.iter().map(|step| step.get(0)).collect();
         let plan = plan.join("\n");

@@ -1,10 +1,12 @@
-//! Audit entries can't be changed, and the role that the store works under may not even try.
+//! Audit entries and checkpoints of their tree can't be changed, and the role that the store works under may not even try.
 
 use alm_core::{
     changeset::{Change, Changeset, Guard},
     domain::{ParentId, Position},
-    ports::{AuditFilter, Committer, EventLog, Reader, Roles, Sequence},
-    testing::fixtures::{account, app, app_id, consumer, deployment, entry, letter, of_all, progress, stamp, version},
+    ports::{AuditFilter, Committer, EventLog, Reader, Roles, Sequence, TreeStore},
+    testing::fixtures::{
+        account, app, app_id, consumer, deployment, entry, growth, letter, of_all, progress, stamp, version,
+    },
 };
 use alm_store_postgres::{
     PostgresStore,
@@ -13,13 +15,18 @@ use alm_store_postgres::{
 
 use crate::place::Place;
 
-/// The SQLSTATEs with which changes of audit entries are refused to whoever connects so.
+/// The SQLSTATEs with which changes of audit entries and checkpoints are refused to whoever connects so.
 async fn refusals(connect: &PgConnectOptions, schema: &str) -> Vec<String> {
     let mut connection = PgConnection::connect_with(connect).await.unwrap();
     let mut codes = Vec::new();
-    for change in
-        ["UPDATE $.audit_entries SET occurred_at = 0", "DELETE FROM $.audit_entries", "TRUNCATE $.audit_entries"]
-    {
+    for change in [
+        "UPDATE $.audit_entries SET occurred_at = 0",
+        "DELETE FROM $.audit_entries",
+        "TRUNCATE $.audit_entries",
+        "UPDATE $.tree_checkpoints SET note = 'of another tree'",
+        "DELETE FROM $.tree_checkpoints",
+        "TRUNCATE $.tree_checkpoints",
+    ] {
         let statement = AssertSqlSafe(change.replace('$', schema));
         let error = sqlx::query(statement).execute(&mut connection).await.expect_err(change);
         codes.push(error.as_database_error().unwrap().code().unwrap().into_owned());
@@ -28,20 +35,22 @@ async fn refusals(connect: &PgConnectOptions, schema: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn whoever_they_are_no_one_changes_an_audit_entry() {
+async fn whoever_they_are_no_one_changes_an_audit_entry_or_a_checkpoint() {
     let place = Place::migrated().await;
     let store = place.store().await;
     store.commit(progress(store.log_id(), 0, 1).recording(entry("payload"))).await.unwrap();
+    store.grow(growth(0, 1)).await.unwrap();
     let before = store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap();
 
     // when its owner tries; restrict_violation
-    assert_eq!(refusals(&place.host(), place.schema()).await, ["23001"; 3]);
+    assert_eq!(refusals(&place.host(), place.schema()).await, ["23001"; 6]);
 
     assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap(), before);
+    assert_eq!(store.newest_checkpoint().await.unwrap(), Some(growth(0, 1).checkpoint));
 }
 
 #[tokio::test]
-async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries() {
+async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries_and_checkpoints() {
     // given the grants that stand in the guide
     let place = Place::migrated().await;
     let role = format!("{}_service", place.schema());
@@ -79,17 +88,22 @@ async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries
     store.commit(settled).await.unwrap();
     assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
 
+    store.grow(growth(0, 1)).await.unwrap();
+    store.grow(growth(1, 2)).await.unwrap();
+
     // then it can do its work, sealing included
     assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 2);
     while store.head().await.unwrap() < Position::new(7) {
         store.changed(Position::new(6)).await.unwrap();
     }
-    // and change no entry; insufficient_privilege
-    assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 3]);
+    // and change neither entry nor checkpoint; insufficient_privilege
+    assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 6]);
     let mut connection = PgConnection::connect_with(&connect).await.unwrap();
-    let forget = AssertSqlSafe(format!("DELETE FROM {}.known_apps", place.schema()));
-    let error = sqlx::query(forget).execute(&mut connection).await.unwrap_err();
-    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "nor forget what is gone");
+    for (table, what) in [("known_apps", "nor forget what is gone"), ("tree_tiles", "nor what a checkpoint is of")] {
+        let forget = AssertSqlSafe(format!("DELETE FROM {}.{table}", place.schema()));
+        let error = sqlx::query(forget).execute(&mut connection).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{what}");
+    }
     connection.close().await.unwrap();
     store.close().await;
     place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;

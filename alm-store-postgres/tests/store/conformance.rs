@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use alm_core::{
     changeset::Changeset,
-    ports::{BackendError, Store},
-    testing::conformance::{HeldCommit, StoreCapability, StoreHarness, StoreSubject},
+    ports::{BackendError, Store, TreeStore},
+    testing::conformance::{
+        HeldCommit, StoreCapability, StoreHarness, StoreSubject, TreeCapability, TreeHarness, TreeSubject,
+    },
 };
 use alm_store_postgres::PostgresStore;
 
@@ -21,14 +23,27 @@ impl StoreHarness for Harness {
     }
 
     async fn fresh(&self) -> Subject {
-        let place = Place::migrated().await;
-        Subject { store: place.store().await, place }
+        Subject::fresh().await
     }
 }
 
 struct Subject {
     store: Arc<PostgresStore>,
     place: Place,
+}
+
+impl Subject {
+    async fn fresh() -> Self {
+        let place = Place::migrated().await;
+        Self { store: place.store().await, place }
+    }
+
+    /// The store, closed and opened again.
+    async fn reopen(&mut self) -> Arc<PostgresStore> {
+        self.store.close().await;
+        self.store = self.place.store().await;
+        self.store.clone()
+    }
 }
 
 impl StoreSubject for Subject {
@@ -41,9 +56,7 @@ impl StoreSubject for Subject {
     }
 
     async fn reopen(&mut self) -> Option<Arc<dyn Store>> {
-        self.store.close().await;
-        self.store = self.place.store().await;
-        Some(self.store.clone())
+        Some(self.reopen().await)
     }
 
     async fn hold(&self, changeset: Changeset) -> Option<HeldCommit> {
@@ -57,3 +70,35 @@ impl StoreSubject for Subject {
 }
 
 alm_core::store_conformance!(Harness);
+
+impl TreeHarness for Harness {
+    type Subject = Subject;
+
+    fn capabilities(&self) -> &[TreeCapability] {
+        &TreeCapability::ALL
+    }
+
+    async fn fresh(&self) -> Subject {
+        Subject::fresh().await
+    }
+}
+
+impl TreeSubject for Subject {
+    fn store(&self) -> Arc<dyn TreeStore> {
+        self.store.clone()
+    }
+
+    async fn another_handle(&self) -> Option<Arc<dyn TreeStore>> {
+        Some(self.place.store().await)
+    }
+
+    async fn reopen(&mut self) -> Option<Arc<dyn TreeStore>> {
+        Some(self.reopen().await)
+    }
+}
+
+mod tree {
+    use super::*;
+
+    alm_core::tree_conformance!(Harness);
+}

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, future::poll_fn, sync::Arc, task::Poll, time::D
 use alm_core::{
     changeset::{Change, Changeset, Receipt},
     domain::{EventId, PasswordHash, Position, Revision},
-    ports::{AppFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
-    testing::fixtures::{account, app, app_id, at, of, of_all, username},
+    ports::{AppFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError, TreeStore},
+    testing::fixtures::{account, app, app_id, at, growth, of, of_all, username},
 };
 use alm_store_postgres::{
     PostgresOptions, PostgresStore,
@@ -129,6 +129,68 @@ async fn connections_that_are_cut_while_they_commit_make_no_one_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_while_a_tree_grows_make_no_one_lie() {
+    // given someone who grows it, by a checkpoint of another time at each attempt
+    let place = Place::migrated().await;
+    let store = Arc::new(PostgresStore::connect(&named(&place)).await.unwrap());
+    let (end, ends) = watch::channel(false);
+    let growing = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let (mut told, mut times) = (Vec::new(), 0..);
+            while !*ends.borrow() {
+                let Ok(newest) = store.newest_checkpoint().await else { continue };
+                let size = newest.map_or(0, |newest| newest.size);
+                let mut growth = growth(size, size + 1);
+                growth.checkpoint.at = at(times.next().unwrap());
+                told.push((growth.checkpoint.clone(), store.grow(growth).await));
+            }
+            told
+        }
+    });
+
+    // when
+    let (pool, mut cuts) = (place.pool(), 0);
+    while cuts < 60 {
+        cuts += cut(&pool, place.schema()).await;
+    }
+    end.send(true).unwrap();
+    let told = growing.await.unwrap();
+
+    // then
+    let kept = store.checkpoints(0, usize::MAX).await.unwrap();
+    for (checkpoint, answer) in told {
+        match answer {
+            Ok(()) => assert!(kept.contains(&checkpoint), "what was acknowledged is there"),
+            Err(error) if error.outcome() == Outcome::NotApplied => {
+                assert!(!kept.contains(&checkpoint), "it was said that nothing was applied: {error}");
+            }
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    }
+    let sizes: Vec<_> = kept.iter().map(|checkpoint| checkpoint.size).collect();
+    assert_eq!(sizes, (1..=sizes.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn whoever_waits_too_long_for_another_to_grow_the_tree_is_told_so() {
+    // given someone who grows it and does not come to an end
+    let place = Place::migrated().await;
+    let store = PostgresStore::connect(&place.options().lock_timeout(Duration::from_millis(50))).await.unwrap();
+    let mut other = place.pool().begin().await.unwrap();
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('alm tree ' || $1, 0))";
+    sqlx::query(lock).bind(place.schema()).execute(&mut *other).await.unwrap();
+
+    // when
+    let error = store.grow(growth(0, 1)).await.unwrap_err();
+
+    // then
+    assert_eq!(kind(&error), BackendErrorKind::Timeout);
+    other.rollback().await.unwrap();
+    store.grow(growth(0, 1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_that_were_cut_while_idle_fail_no_one() {
     // given a pool full of connections
     let place = Place::migrated().await;
@@ -144,15 +206,18 @@ async fn connections_that_were_cut_while_idle_fail_no_one() {
             filled.await.unwrap().unwrap();
         }
     };
-    for _ in 0..3 {
+    for size in 0..3 {
         fill().await;
         // when
         cut(&place.pool(), place.schema()).await;
-        // then neither a commit nor a read tells of it
+        // then no commit, read or growth tells of it
         store.commit(event()).await.unwrap();
         fill().await;
         cut(&place.pool(), place.schema()).await;
         store.apps(&AppFilter::default(), None, 10).await.unwrap();
+        fill().await;
+        cut(&place.pool(), place.schema()).await;
+        store.grow(growth(size, size + 1)).await.unwrap();
     }
 }
 
@@ -172,6 +237,7 @@ async fn a_database_that_takes_no_writes_is_not_writable_and_can_be_read() {
     assert_eq!(kind(&error), BackendErrorKind::NotWritable);
     let nothing = store.forget_answers(at(0), 0).await.unwrap_err();
     assert_eq!(kind(&nothing), BackendErrorKind::NotWritable, "also what would change nothing");
+    assert_eq!(kind(&store.grow(growth(0, 1)).await.unwrap_err()), BackendErrorKind::NotWritable);
     assert_eq!(store.app(app_id(1)).await.unwrap(), Some(app(1, "a")));
     assert_eq!(store.receipt(changeset.id()).await.unwrap(), None);
 }

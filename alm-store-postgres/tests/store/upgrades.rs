@@ -12,9 +12,9 @@ use std::{env, error::Error as _, fs, process::Command};
 use alm_core::{
     changeset::{Change, Changeset, Guard},
     domain::{Known, Labels, ParentId},
-    ports::{AppFilter, BackendErrorKind, Committer, EventLog, LabelFilter, Reader, Roles},
+    ports::{AppFilter, BackendErrorKind, Committer, EventLog, Growth, LabelFilter, Reader, Roles, TreeStore},
     testing::{
-        fixtures::{app, app_id, consumer, of, stamp, version_id},
+        fixtures::{app, app_id, consumer, growth, of, stamp, version_id},
         inspect::log_with,
         sample,
     },
@@ -82,9 +82,19 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         let events = log_with(store.as_ref(), 0).await.len() as u64;
         store.commit(of(Change::app_created(&app(1000, "one more")))).await.unwrap();
         assert_eq!(log_with(store.as_ref(), events + 1).await.len() as u64, events + 1);
+        let size = store.newest_checkpoint().await.unwrap().map_or(0, |newest| newest.size);
+        store.grow(growth(size, size + 1)).await.unwrap();
         // and the schema is the one that a new store has
         let new = Place::migrated().await;
         assert_eq!(dump(&place, &["--schema-only"]), dump(&new, &["--schema-only"]), "version {version}");
+    }
+}
+
+/// Checks that the tree is as that growth has left it.
+async fn has_grown(store: &dyn TreeStore, growth: &Growth) {
+    assert_eq!(store.newest_checkpoint().await.unwrap().as_ref(), Some(&growth.checkpoint));
+    for tile in &growth.tiles {
+        assert_eq!(store.tiles(&[tile.id]).await.unwrap(), [Some(tile.hashes.clone())]);
     }
 }
 
@@ -92,7 +102,9 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
 async fn a_dump_holds_all_that_is_in_a_store() {
     // given
     let place = Place::migrated().await;
-    sample::fill(place.store().await.as_ref()).await;
+    let store = place.store().await;
+    sample::fill(store.as_ref()).await;
+    store.grow(growth(0, 3)).await.unwrap();
 
     // when
     let dump = dump(&place, &[]);
@@ -102,7 +114,9 @@ async fn a_dump_holds_all_that_is_in_a_store() {
 
     // then
     let place = loaded(&dump).await;
-    sample::check(place.store().await.as_ref()).await;
+    let store = place.store().await;
+    sample::check(store.as_ref()).await;
+    has_grown(store.as_ref(), &growth(0, 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,6 +179,9 @@ async fn a_server_works_on_with_the_rights_that_it_had_before_a_migration() {
         store.commit(of(Change::app_created(&app(902, "parted"))).parting(parent)).await.unwrap();
         assert_eq!(store.known(parent).await.unwrap(), Some(Known::Gone));
         assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
+        store.grow(growth(0, 1)).await.unwrap();
+        store.grow(growth(1, 2)).await.unwrap();
+        has_grown(&store, &growth(1, 2)).await;
         store.close().await;
         place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     }

@@ -13,6 +13,7 @@ mod parents;
 mod retention;
 mod rows;
 mod together;
+mod tree;
 mod users;
 mod versions;
 
@@ -26,6 +27,7 @@ use sqlx::SqliteConnection;
 pub(crate) use ids::allocate;
 pub(crate) use retention::{forget_answers, trim};
 pub(crate) use together::{Refused, apply_together, is_joinable};
+pub(crate) use tree::grow;
 
 /// What came of a changeset.
 pub(crate) struct Applied {

@@ -14,6 +14,7 @@ pub(crate) mod parents;
 mod plans;
 pub(crate) mod receipts;
 pub(crate) mod running;
+pub(crate) mod tree;
 pub(crate) mod users;
 pub(crate) mod versions;
 

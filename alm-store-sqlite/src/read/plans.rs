@@ -4,7 +4,7 @@ use std::iter;
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::{apps, audit, consumers, deployments, events, running, users, versions};
+use super::{apps, audit, consumers, deployments, events, running, tree, users, versions};
 use crate::SqliteOptions;
 
 /// What is as short as the filter, or as what is found.
@@ -23,6 +23,7 @@ async fn no_page_is_found_by_reading_a_table_that_grows() {
         users::PAGES,
         consumers::PAGES,
         events::PAGES,
+        tree::PAGES,
     ];
     for (sql, is_narrowed) in
         pages.iter().flat_map(|pages| pages.iter().zip([false].into_iter().chain(iter::repeat(true))))

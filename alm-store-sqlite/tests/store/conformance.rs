@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alm_core::{
-    ports::Store,
-    testing::conformance::{StoreCapability, StoreHarness, StoreSubject},
+    ports::{Store, TreeStore},
+    testing::conformance::{StoreCapability, StoreHarness, StoreSubject, TreeCapability, TreeHarness, TreeSubject},
 };
 
 use crate::in_folder::InFolder;
@@ -40,3 +40,35 @@ impl StoreSubject for InFolder {
 }
 
 alm_core::store_conformance!(Harness);
+
+impl TreeHarness for Harness {
+    type Subject = InFolder;
+
+    fn capabilities(&self) -> &[TreeCapability] {
+        &TreeCapability::ALL
+    }
+
+    async fn fresh(&self) -> InFolder {
+        InFolder::new().await
+    }
+}
+
+impl TreeSubject for InFolder {
+    fn store(&self) -> Arc<dyn TreeStore> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn another_handle(&self) -> Option<Arc<dyn TreeStore>> {
+        Some(Arc::new(self.another().await))
+    }
+
+    async fn reopen(&mut self) -> Option<Arc<dyn TreeStore>> {
+        Some(Arc::new(self.reopen().await))
+    }
+}
+
+mod tree {
+    use super::*;
+
+    alm_core::tree_conformance!(Harness);
+}

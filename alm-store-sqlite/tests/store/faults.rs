@@ -5,8 +5,11 @@ use std::{error::Error as _, time::Duration};
 use alm_core::{
     changeset::{Change, Changeset},
     domain::Position,
-    ports::{AuditFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, Sequence, StoreError},
-    testing::fixtures::{app, app_id, entry, of, progress},
+    ports::{
+        AuditFilter, BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, Sequence, StoreError,
+        TreeStore,
+    },
+    testing::fixtures::{app, app_id, entry, growth, of, progress},
 };
 use alm_store_sqlite::SqliteOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -91,6 +94,7 @@ async fn the_logs_refuse_whoever_would_rewrite_them() {
     let log = subject.store.log_id();
     subject.store.commit(created(1, "a")).await.unwrap();
     subject.store.commit(progress(log, 0, 1).recording(entry("x"))).await.unwrap();
+    subject.store.grow(growth(0, 1)).await.unwrap();
     let mut other = behind(&subject).await;
 
     // when
@@ -99,6 +103,8 @@ async fn the_logs_refuse_whoever_would_rewrite_them() {
         "DELETE FROM alm_audit",
         "UPDATE alm_events SET actor = 'eve'",
         "DELETE FROM alm_events",
+        "UPDATE alm_tree_checkpoints SET note = 'of another tree'",
+        "DELETE FROM alm_tree_checkpoints",
     ] {
         let refused = sqlx::raw_sql(sql).execute(&mut other).await.unwrap_err();
         // SQLITE_CONSTRAINT_TRIGGER
@@ -108,4 +114,5 @@ async fn the_logs_refuse_whoever_would_rewrite_them() {
     // then
     assert_eq!(subject.store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 1);
     assert_eq!(subject.store.head().await.unwrap(), Position::new(1));
+    assert_eq!(subject.store.newest_checkpoint().await.unwrap(), Some(growth(0, 1).checkpoint));
 }

@@ -5,8 +5,8 @@
 use alm_core::{
     changeset::{Change, Changeset},
     domain::{AppId, Position, Subject},
-    ports::{AppFilter, Committer, EventLog, Reader, Sequence, StoreError, Unique},
-    testing::fixtures::{app, app_id, of, of_all},
+    ports::{AppFilter, Committer, Contention, EventLog, Reader, Sequence, StoreError, TreeStore, Unique},
+    testing::fixtures::{app, app_id, growth, of, of_all},
 };
 use futures_util::{FutureExt, future::join_all};
 
@@ -57,6 +57,27 @@ async fn a_refused_changeset_leaves_the_others_of_its_group_alone() {
     assert_eq!(there, [app_id(1), app_id(4)]);
     let subjects: Vec<_> = store.read(Position::START, 10).await.unwrap().iter().map(|e| e.subject.clone()).collect();
     assert_eq!(subjects, [Subject::App(app_id(1)), Subject::App(app_id(4))]);
+    assert_eq!(store.transactions(), 1);
+}
+
+#[tokio::test]
+async fn a_tree_grows_in_the_transaction_of_commits_and_by_one_of_two_who_want_it_to() {
+    // given
+    let subject = InFolder::new().await;
+    let store = &subject.store;
+
+    // when
+    let (created_app, grown, refused, created_other) = tokio::join!(
+        store.commit(created(1, "a")),
+        store.grow(growth(0, 1)),
+        store.grow(growth(0, 2)),
+        store.commit(created(2, "b")),
+    );
+
+    // then
+    assert!(created_app.is_ok() && grown.is_ok() && created_other.is_ok());
+    assert!(matches!(refused, Err(StoreError::Conflict(Contention::Tree { size: 1 }))), "{refused:?}");
+    assert_eq!(store.checkpoints(0, 10).await.unwrap(), [growth(0, 1).checkpoint]);
     assert_eq!(store.transactions(), 1);
 }
 

@@ -11,9 +11,9 @@ use std::{env, fs, path::Path};
 
 use alm_core::{
     changeset::Change,
-    ports::{BackendErrorKind, Committer},
+    ports::{BackendErrorKind, Committer, Growth, TreeStore},
     testing::{
-        fixtures::{app, of},
+        fixtures::{app, growth, of},
         inspect::log_with,
         sample,
     },
@@ -85,6 +85,8 @@ async fn a_file_of_every_earlier_version_is_brought_up_to_date_with_all_that_is_
         let events = log_with(&store, 0).await.len() as u64;
         store.commit(of(Change::app_created(&app(1000, "one more")))).await.unwrap();
         assert_eq!(log_with(&store, events + 1).await.len() as u64, events + 1);
+        let size = store.newest_checkpoint().await.unwrap().map_or(0, |newest| newest.size);
+        store.grow(growth(size, size + 1)).await.unwrap();
         store.close().await;
         // and the schema is the one that a new file has
         let new = InFolder::new().await;
@@ -99,11 +101,20 @@ fn structure(dump: &str) -> Vec<&str> {
     statements
 }
 
+/// Checks that the tree is as that growth has left it.
+async fn has_grown(store: &dyn TreeStore, growth: &Growth) {
+    assert_eq!(store.newest_checkpoint().await.unwrap().as_ref(), Some(&growth.checkpoint));
+    for tile in &growth.tiles {
+        assert_eq!(store.tiles(&[tile.id]).await.unwrap(), [Some(tile.hashes.clone())]);
+    }
+}
+
 #[tokio::test]
 async fn a_dump_holds_all_that_is_in_a_store() {
     // given
     let subject = InFolder::new().await;
     sample::fill(&subject.store).await;
+    subject.store.grow(growth(0, 3)).await.unwrap();
 
     // when
     let dump = dump(&subject.path()).await;
@@ -114,7 +125,9 @@ async fn a_dump_holds_all_that_is_in_a_store() {
     // then
     let copy = subject.path().with_file_name("copy.db");
     loaded(&dump, &copy).await;
-    sample::check(&SqliteStore::open(&copy).await.unwrap()).await;
+    let store = SqliteStore::open(&copy).await.unwrap();
+    sample::check(&store).await;
+    has_grown(&store, &growth(0, 3)).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What the cases begin with.
 
+use std::fmt;
+
 use crate::{
     domain::Timestamp,
     ports::{Growth, KeptCheckpoint, KeptTile, TileId, TreeStore},
@@ -8,6 +10,27 @@ use crate::{
 
 pub(super) const fn id(level: u8, index: u64) -> TileId {
     TileId { level, index }
+}
+
+/// The hashes of a tile, of which a failure shows how many there are and how they begin.
+#[derive(PartialEq, Eq)]
+pub(super) struct Hashes(Vec<u8>);
+
+impl fmt::Debug for Hashes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes that begin with {:?}", self.0.len(), &self.0[..self.0.len().min(2)])
+    }
+}
+
+impl Hashes {
+    pub(super) fn of(tile: &KeptTile) -> Self {
+        Self(tile.hashes.clone())
+    }
+
+    /// How many hashes they are.
+    pub(super) fn width(&self) -> usize {
+        self.0.len() / 32
+    }
 }
 
 /// A tile of `width` hashes, whose bytes tell `seed`.
@@ -30,10 +53,14 @@ pub(super) async fn grow(store: &dyn TreeStore, growth: Growth) {
     store.grow(growth).await.must("grow the tree");
 }
 
-pub(super) async fn tile_of(store: &dyn TreeStore, id: TileId) -> Option<Vec<u8>> {
-    let mut tiles = store.tiles(&[id]).await.must("read a tile");
-    assert_eq!(tiles.len(), 1, "there is one answer for each tile that is asked for");
-    tiles.remove(0)
+pub(super) async fn tiles_of(store: &dyn TreeStore, ids: &[TileId]) -> Vec<Option<Hashes>> {
+    let tiles = store.tiles(ids).await.must("read tiles");
+    assert_eq!(tiles.len(), ids.len(), "there is one answer for each tile that is asked for");
+    tiles.into_iter().map(|hashes| hashes.map(Hashes)).collect()
+}
+
+pub(super) async fn tile_of(store: &dyn TreeStore, id: TileId) -> Option<Hashes> {
+    tiles_of(store, &[id]).await.remove(0)
 }
 
 /// The size of the tree.
