@@ -120,6 +120,14 @@ actions! {
     ListAuditEntries = "list_audit_entries": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
     /// Read an audit entry.
     GetAuditEntry = "get_audit_entry": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
+    /// Read the newest checkpoint of the audit log.
+    GetAuditCheckpoint = "get_audit_checkpoint": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
+    /// Have it proved that an audit entry stands in the audit log.
+    GetAuditProof = "get_audit_proof": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
+    /// Have it proved that the audit log begins with what it was before.
+    GetAuditConsistency = "get_audit_consistency": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
+    /// Read a tile of the tree over the audit log.
+    GetAuditTile = "get_audit_tile": Rule { scope: Some(SCOPE_AUDITOR), ..ADMINS };
     /// Read the event log.
     ListEvents = "list_events": Rule { scope: Some(SCOPE_SERVICE), ..ADMINS };
     /// Create an account.
@@ -200,6 +208,10 @@ mod tests {
                 "delete_deployment",
                 "list_audit_entries",
                 "get_audit_entry",
+                "get_audit_checkpoint",
+                "get_audit_proof",
+                "get_audit_consistency",
+                "get_audit_tile",
                 "list_events",
                 "create_user",
                 "list_users",

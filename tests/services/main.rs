@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod audit_tree;
 mod clocks;
 mod consumers;
 mod distributed;

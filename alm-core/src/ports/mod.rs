@@ -25,4 +25,4 @@ pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError,
 pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
 pub use roles::{Lease, Roles};
 pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store, Trimmed};
-pub use tree::{Growth, KeptCheckpoint, KeptTile, TileId, TreeStore};
+pub use tree::{CheckpointOutlet, Growth, KeptCheckpoint, KeptTile, TileId, TreeStore};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::domain::Timestamp;
 
-use super::StoreError;
+use super::{BackendError, StoreError};
 
 /// Where a tile stands in a tree, by [C2SP tlog-tiles](https://c2sp.org/tlog-tiles): `index` from the left among those at `level`,
 /// where level 0 holds the hashes of the entries and each other one the roots of the full tiles below it.
@@ -98,4 +98,15 @@ pub trait TreeStore: Send + Sync {
     /// - [`Backend`](StoreError::Backend): a fault; its outcome may be unknown, and [`newest_checkpoint`](Self::newest_checkpoint)
     ///   tells.
     async fn grow(&self, growth: Growth) -> Result<(), StoreError>;
+}
+
+/// Where checkpoints go besides the store: somewhere that whoever can write to the store can't.
+#[async_trait]
+pub trait CheckpointOutlet: Send + Sync {
+    /// Gives a checkpoint out. They come in the order of their sizes; one that could not be given out may be left out when there is a
+    /// newer one, and the same may come again after a restart.
+    ///
+    /// # Errors
+    /// A fault. It is tried again.
+    async fn publish(&self, checkpoint: &KeptCheckpoint) -> Result<(), BackendError>;
 }

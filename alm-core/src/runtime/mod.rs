@@ -25,14 +25,17 @@ mod cascade;
 mod consumer;
 mod feed;
 mod handler;
+#[cfg(feature = "tlog")]
+mod integrator;
 mod letters;
 mod retention;
+mod role;
 mod tail;
 mod turn;
 
 use std::sync::Arc;
 
-use futures_util::future::{join_all, join3, select};
+use futures_util::future::{join_all, join4, select};
 
 use crate::{
     changeset::ConsumerName,
@@ -48,6 +51,8 @@ pub use cascade::Cascade;
 pub use consumer::Consumer;
 use feed::Feed;
 pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
+#[cfg(feature = "tlog")]
+pub use integrator::{IntegrationError, Integrator};
 pub use letters::Retried;
 pub use retention::{Housekeeping, Removed, Retention};
 use tail::Tail;
@@ -87,10 +92,22 @@ impl Alm {
                 Housekeeping::new(self.clone(), retention).run(&timer).await;
             }
         };
-        let work = join3(consuming, keeping_house, bus::carry(self, &log, &timer));
+        let work = join4(consuming, keeping_house, bus::carry(self, &log, &timer), self.prove(&timer));
         select(std::pin::pin!(shutdown), std::pin::pin!(work)).await;
         tracing::info!("consumers stopped");
     }
+
+    /// Grows and signs the tree over the audit log, if there is one.
+    #[cfg(feature = "tlog")]
+    async fn prove(&self, timer: &dyn Timer) {
+        if let Some(integrator) = Integrator::of(self) {
+            let role = ConsumerName::built_in("audit-tree");
+            role::in_turn(self, &role, "signs the audit log", timer, || integrator.run(timer)).await;
+        }
+    }
+
+    #[cfg(not(feature = "tlog"))]
+    async fn prove(&self, _timer: &dyn Timer) {}
 
     /// How far each consumer is.
     ///

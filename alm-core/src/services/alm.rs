@@ -10,6 +10,8 @@ use crate::{
     runtime::{Handler, Retention},
 };
 
+#[cfg(feature = "tlog")]
+use super::AuditTree;
 use super::{
     Accounts, AlmBuilder, Apps, Audit, Context, Deployments, Error, Log, Versions, id_pool::IdPool,
     idempotency::Running, store_state::Seen,
@@ -39,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) inbox: Option<ConsumerName>,
     pub(crate) handlers: Vec<Arc<dyn Handler>>,
     pub(crate) retention: Option<Retention>,
+    #[cfg(feature = "tlog")]
+    pub(crate) audit_tree: Option<AuditTree>,
     pub(super) id_pool: IdPool,
     pub(super) running: Running,
     pub(super) seen: Seen,

@@ -22,6 +22,12 @@ impl Audit<'_> {
         Ok(self.0.inner.store.audit_entry(index).await?)
     }
 
+    /// What shows that no entry was changed.
+    #[cfg(feature = "tlog")]
+    pub fn tree(&self) -> super::Proofs<'_> {
+        super::Proofs(self.0)
+    }
+
     /// Entries, oldest first.
     ///
     /// # Errors

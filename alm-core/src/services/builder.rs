@@ -13,6 +13,8 @@ use crate::{
     runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention},
 };
 
+#[cfg(feature = "tlog")]
+use super::AuditTree;
 use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running, store_state::Seen};
 
 /// Puts [`Alm`] together. Got from [`Alm::builder`].
@@ -33,6 +35,8 @@ pub struct AlmBuilder {
     inbox: Option<ConsumerName>,
     handlers: Vec<Arc<dyn Handler>>,
     retention: Option<Retention>,
+    #[cfg(feature = "tlog")]
+    audit_tree: Option<AuditTree>,
 }
 
 impl AlmBuilder {
@@ -53,6 +57,8 @@ impl AlmBuilder {
             inbox: None,
             handlers: Vec::new(),
             retention: None,
+            #[cfg(feature = "tlog")]
+            audit_tree: None,
         }
     }
 
@@ -146,6 +152,14 @@ impl AlmBuilder {
         self
     }
 
+    /// The tree over the audit log of this store, which [`Alm::run`] grows and signs; none unless told. Where several processes work on
+    /// one store one of them does it, so all should have the same.
+    #[cfg(feature = "tlog")]
+    pub fn audit_tree(mut self, tree: AuditTree) -> Self {
+        self.audit_tree = Some(tree);
+        self
+    }
+
     /// The finished handle.
     pub fn build(self) -> Alm {
         let has = |service| self.services.has(service);
@@ -176,6 +190,8 @@ impl AlmBuilder {
                 token_seconds: self.token_seconds,
                 handlers,
                 retention: self.retention,
+                #[cfg(feature = "tlog")]
+                audit_tree: self.audit_tree,
                 id_pool: IdPool::default(),
                 running: Running::default(),
                 seen: Seen::default(),

@@ -6,6 +6,8 @@ mod accounts;
 mod alm;
 mod apps;
 mod audit;
+#[cfg(feature = "tlog")]
+mod audit_tree;
 mod builder;
 mod commit;
 mod context;
@@ -18,12 +20,18 @@ mod page;
 mod parents;
 mod precondition;
 mod store_state;
+#[cfg(feature = "tlog")]
+mod verify;
 mod versions;
 
 pub use accounts::{Accounts, IssuedToken};
 pub use alm::Alm;
 pub use apps::Apps;
 pub use audit::Audit;
+#[cfg(feature = "tlog")]
+pub(crate) use audit_tree::KeptError;
+#[cfg(feature = "tlog")]
+pub use audit_tree::{AuditTree, ConsistencyProof, InclusionProof, Proofs};
 pub use builder::AlmBuilder;
 pub use context::{Context, Idempotency};
 pub use deployments::Deployments;
@@ -33,4 +41,6 @@ pub use log::Log;
 pub use page::{Limit, Page};
 pub use precondition::Precondition;
 pub use store_state::StoreState;
+#[cfg(feature = "tlog")]
+pub use verify::{AuditSource, Tampered, Tampering, Verification, VerifyError, verify_audit};
 pub use versions::Versions;

@@ -10,6 +10,7 @@
 //! - [`append`], [`root`], [`prove_inclusion`], [`prove_consistency`]: each reads [`Tiles`] that the caller has fetched, and
 //!   has a `tiles_for_…` beside it that says which ones those are.
 //! - [`verify_inclusion`], [`verify_consistency`]: what a distrustful reader does (RFC 9162).
+//! - [`Rehash`]: the tree again, from the first entry on.
 //! - [`Signer`], [`Verifier`], [`open`]: signed notes (<https://c2sp.org/signed-note>).
 //! - [`Checkpoint`]: a size and a root, to be signed (<https://c2sp.org/tlog-checkpoint>).
 //!
@@ -48,6 +49,7 @@ mod node;
 mod note;
 mod path;
 mod proof;
+mod rehash;
 mod tile;
 mod tree;
 mod verify;
@@ -55,13 +57,15 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use crate::ports::TileId;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use entry::entry_bytes;
 pub use hash::{EMPTY_ROOT, Hash, HashError, leaf_hash, node_hash};
 pub use key::{KeyError, Signer, Verifier};
 pub use note::{MAX_NOTE_LENGTH, MAX_NOTE_SIGNATURES, NoteError, open};
-pub use path::{TileId, TilePath};
+pub use path::TilePath;
 pub use proof::{prove_consistency, prove_inclusion, tiles_for_consistency, tiles_for_inclusion};
+pub use rehash::Rehash;
 pub use tile::{TILE_WIDTH, Tile, TileError, Tiles};
 pub use tree::{Appended, TreeError, append, root, tiles_for_append, tiles_for_root};
 pub use verify::{ProofError, verify_consistency, verify_inclusion};

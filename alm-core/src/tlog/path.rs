@@ -2,17 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{TILE_WIDTH, TileError, tile::TILE_HEIGHT};
+use crate::ports::TileId;
 
-/// Names a tile: the `index`-th of its level, both from 0.
-///
-/// The tiles of level 0 hold the hashes of leaves; a hash in a tile of level *l* + 1 is the root over a full tile of level
-/// *l* (<https://c2sp.org/tlog-tiles>, "Merkle Tree").
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TileId {
-    level: u8,
-    index: u64,
-}
+use super::{TILE_WIDTH, TileError, tile::TILE_HEIGHT};
 
 impl TileId {
     /// The highest level that a tile may have. No tree that a `u64` can count has tiles above level 7.
@@ -21,16 +13,6 @@ impl TileId {
     /// The tile at this place, or `None` above [`TileId::MAX_LEVEL`].
     pub const fn new(level: u8, index: u64) -> Option<Self> {
         if level > Self::MAX_LEVEL { None } else { Some(Self { level, index }) }
-    }
-
-    /// Its level, from 0.
-    pub const fn level(self) -> u8 {
-        self.level
-    }
-
-    /// Its place in its level, from 0.
-    pub const fn index(self) -> u64 {
-        self.index
     }
 
     /// How many hashes the tile has in a tree of `size` leaves: 0 to [`TILE_WIDTH`].
@@ -70,12 +52,6 @@ impl fmt::Display for TileId {
             divisor /= 1000;
         }
         write!(f, "{:03}", self.index % 1000)
-    }
-}
-
-impl fmt::Debug for TileId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -7,16 +7,16 @@ mod relay;
 mod remote_log;
 mod strays;
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
-    future::{join, join3, pending, select},
+    future::{join, join3, pending},
 };
 
 use crate::{
     changeset::ConsumerName,
-    ports::{EventBus, Head, Lease, StoreError, Timer},
+    ports::{EventBus, Head, Timer},
     services::Alm,
 };
 
@@ -24,13 +24,12 @@ use super::{
     backoff::Backoff,
     consumer::{Consumer, panicked},
     feed::Feed,
+    role::in_turn,
 };
 
 use inbox::Inbox;
 pub use relay::Relay;
 
-/// How often whoever has the role makes sure of it, and whoever has it not tries to get it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is announced how far the log is.
 const ANNOUNCE: Duration = Duration::from_secs(5);
 
@@ -65,32 +64,7 @@ async fn answer(alm: &Alm, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
 
 /// Works whenever no other process on this store does.
 async fn take_turns(alm: &Alm, log: &Arc<dyn Feed>, bus: &Arc<dyn EventBus>, timer: &dyn Timer) {
-    let role = ConsumerName::built_in("bus");
-    loop {
-        match alm.inner.store.lead(&role).await {
-            Ok(Some(lease)) => {
-                tracing::info!("this process works on the bus");
-                select(pin!(work(alm, log, bus, timer)), pin!(lost(lease, timer))).await;
-                tracing::warn!("this process works on the bus no more");
-            }
-            Ok(None) => tracing::trace!("another process works on the bus"),
-            Err(StoreError::Unsupported(_)) => {
-                tracing::warn!("the store lends no roles: let no other process work on it");
-                work(alm, log, bus, timer).await;
-            }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "who works on the bus is not known"),
-        }
-        timer.sleep(LOOK_AGAIN).await;
-    }
-}
-
-async fn lost(mut lease: Box<dyn Lease>, timer: &dyn Timer) {
-    loop {
-        timer.sleep(LOOK_AGAIN).await;
-        if !lease.is_held().await {
-            return;
-        }
-    }
+    in_turn(alm, &ConsumerName::built_in("bus"), "works on the bus", timer, || work(alm, log, bus, timer)).await;
 }
 
 /// It ends only when an adapter panics.

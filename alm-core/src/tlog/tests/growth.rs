@@ -15,7 +15,7 @@ fn the_tiles_of_70_000_leaves_are_those_of_the_specification() {
         levels.into_iter().flat_map(|(level, count)| (0..count).filter_map(move |index| TileId::new(level, index)))
     {
         if let Some(tile) = tiles.get(id) {
-            *widths.entry((id.level(), tile.width())).or_insert(0) += 1;
+            *widths.entry((id.level, tile.width())).or_insert(0) += 1;
         }
     }
     assert_eq!(widths, BTreeMap::from([((0, 256), 273), ((0, 112), 1), ((1, 256), 1), ((1, 17), 1), ((2, 1), 1)]));
@@ -67,7 +67,7 @@ proptest! {
 /// A tree whose leaves are all the same, so that it may have any size: what is asked for is made.
 fn uniform_tiles(ids: &[TileId], size: u64) -> Tiles {
     let tile = |id: &TileId| {
-        let root = (0..8 * id.level()).fold(leaf_hash(b""), |hash, _| node_hash(&hash, &hash));
+        let root = (0..8 * id.level).fold(leaf_hash(b""), |hash, _| node_hash(&hash, &hash));
         (*id, Tile::new(vec![root; id.width_in(size).into()]).unwrap())
     };
     ids.iter().map(tile).collect()
