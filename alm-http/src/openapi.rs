@@ -129,6 +129,10 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
 /// The finished document: `generated` from the handlers, with what they have in common.
 pub(crate) fn finish(generated: &utoipa::openapi::OpenApi) -> Value {
     let mut document = serde_json::to_value(generated).unwrap_or_default();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        // A parameter that goes over several segments is written so in a route alone.
+        *paths = std::mem::take(paths).into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    }
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document["info"]["license"] = json!({"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"});
     document["components"]["securitySchemes"] =
@@ -142,6 +146,11 @@ pub(crate) fn finish(generated: &utoipa::openapi::OpenApi) -> Value {
         }
     }
     document
+}
+
+/// What not every host has, and as long as nothing was signed none.
+fn is_of_the_tree(id: &str) -> bool {
+    matches!(id, "get_audit_checkpoint" | "get_audit_proof" | "get_audit_consistency" | "get_audit_tile")
 }
 
 fn complete(path: &str, method: &str, operation: &mut Value) {
@@ -167,7 +176,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if rule.is_some_and(|rule| !rule.public) {
         statuses.extend([401, 403]);
     }
-    if names_one {
+    if names_one || is_of_the_tree(&id) {
         statuses.push(404);
     }
     match method {
@@ -190,6 +199,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         "list_events" => statuses.push(410),
         "login" => statuses.extend([401, 429, 501]),
         "create_user" | "set_password" => statuses.push(501),
+        id if is_of_the_tree(id) => statuses.push(501),
         "update_app" | "update_deployment" | "delete_user" => statuses.push(409),
         _ => {}
     }
@@ -223,7 +233,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     {
         responses["201"]["links"] = links(thing);
     }
-    let is_list = method == "get" && !names_one || path.ends_with("/environments");
+    let is_list = method == "get" && !names_one && !is_of_the_tree(&id) || path.ends_with("/environments");
     for (status, response) in responses {
         let mut names = vec!["x-request-id"];
         match status.as_str() {

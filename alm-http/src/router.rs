@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     openapi::{self, Document},
     operations,
-    resources::{apps, audit, deployments, environments, events, login, users, versions},
+    resources::{apps, audit, audit_tree, deployments, environments, events, login, users, versions},
     state::{ApiState, MetricsRenderer, Readiness, Settings},
 };
 
@@ -117,7 +117,7 @@ fn routes(services: Services, with_metrics: bool) -> OpenApiRouter<ApiState> {
     serve(SourceService::AppService, apps::routes());
     serve(SourceService::VersionService, versions::routes());
     serve(SourceService::DeploymentService, deployments::routes().merge(environments::routes()));
-    serve(SourceService::AuditService, audit::routes());
+    serve(SourceService::AuditService, audit::routes().merge(audit_tree::routes()));
     serve(SourceService::AuthService, users::routes());
     let routes = routes.merge(events::routes()).merge(operations::routes());
     if with_metrics { routes.merge(operations::metrics_routes()) } else { routes }

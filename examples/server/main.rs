@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example server -- --help` lists the settings.
 
+mod audit;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod gateway;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         None => run::serve(&cli.settings),
         Some(Command::Migrate) => migrate(&cli.settings),
         Some(Command::DeadLetters(command)) => letters::run(&cli.settings, command),
+        Some(Command::Audit(command)) => return audit::run(&cli.settings, command),
         Some(Command::Token(args)) => token::print(&cli.settings, args),
     };
     match done {

@@ -19,6 +19,7 @@ use alm_http::{
 use tokio::sync::oneshot;
 
 use crate::{
+    audit,
     run::Process,
     settings::Settings,
     storage::{Storage, own_secret, random},
@@ -41,7 +42,13 @@ pub(crate) async fn run(
         None => jwt(settings, &own_secret(&settings.db_url)?)?,
     });
     let bus = connected(settings).await?;
-    let alm = built(settings, services, &storage, Some(&jwt), bus.clone()).build();
+    let mut alm = built(settings, services, &storage, Some(&jwt), bus.clone());
+    if services.has(SourceService::AuditService)
+        && let Some(tree) = audit::key::tree(settings, &storage)?
+    {
+        alm = alm.audit_tree(tree);
+    }
+    let alm = alm.build();
     if services.has(SourceService::AuthService) {
         first_account(&alm, settings).await?;
     }

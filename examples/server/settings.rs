@@ -8,6 +8,7 @@ use alm_bus_nats::{NatsOptions, OptionsError};
 use alm_core::{
     changeset::ConsumerName,
     domain::{Actor, EnvironmentName, Rejected, Role, Services},
+    tlog::{KeyError, Verifier},
 };
 use alm_http::upstream::BaseUrl;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
@@ -21,7 +22,7 @@ use crate::storage::DbUrl;
     version,
     after_help = "\
 Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret can be read \
-from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE.
+from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
 
 Try it:
   cargo run --release --example server
@@ -47,6 +48,67 @@ pub(crate) enum Command {
     /// Show what consumers of events gave up on, or let them try again
     #[command(subcommand)]
     DeadLetters(LettersCommand),
+    /// Check that the audit log is what was signed, export it, or make the key that it is signed with
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Re-hash every entry and compare it with every checkpoint. Exit status: 0, all is as it was signed; 1, something was changed;
+    /// 2, it can't be told
+    #[command(after_help = "\
+The log of a store is checked against the checkpoints that the store keeps, and against those given by --from, which must have left \
+the store before: only they show that a log was not rolled back together with its checkpoints. An export is checked against those \
+given by --from alone.
+
+Examples:
+  server audit verify
+  server audit verify --from checkpoints.txt --public-key \"$KEY\"
+  server audit export | server audit verify --export - --from checkpoints.txt --public-key \"$KEY\"")]
+    Verify(VerifyArgs),
+    /// Print every entry, the oldest first
+    Export(ExportArgs),
+    /// Print the public key, by which others check what is signed
+    PublicKey,
+    /// Make a key for AUDIT_KEY and print it
+    NewKey(NewKeyArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// A file with checkpoints that have left the store: what AUDIT_CHECKPOINT_FILE has, or answers of /audit/checkpoint one after the
+    /// other
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// The public key that checkpoints must be signed by; may be given several times. Unless given, that of this server
+    #[arg(long, value_name = "KEY", value_parser = verifier)]
+    pub(crate) public_key: Vec<Verifier>,
+    /// Check this export (ndjson; -: standard input) and not the store
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub(crate) export: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// How it is written: ndjson, a JSON object a line, just as it is hashed; or csv
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    pub(crate) format: ExportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A JSON object a line
+    Ndjson,
+    /// With a header; the payload is JSON
+    Csv,
+}
+
+#[derive(Args)]
+pub(crate) struct NewKeyArgs {
+    /// The name of the log, such as audit.example.com: it belongs to this log alone and never changes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Subcommand)]
@@ -147,6 +209,18 @@ pub(crate) struct Settings {
     // Parsed apart, as DB_URL is.
     #[arg(skip)]
     pub(crate) nats: Option<NatsOptions>,
+    /// The key that the audit log is signed with (make one with: server audit new-key); unless given, one is made and kept beside the
+    /// database, or with PostgreSQL the audit log is not signed
+    #[arg(long, env, hide_env_values = true, value_name = "KEY", global = true)]
+    pub(crate) audit_key: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    pub(crate) audit_key_file: Option<PathBuf>,
+    /// Public keys of the audit log that were in use before AUDIT_KEY, separated by commas
+    #[arg(long, env, value_name = "KEYS", value_delimiter = ',', value_parser = verifier, global = true)]
+    pub(crate) audit_earlier_keys: Vec<Verifier>,
+    /// A file to which each checkpoint of the audit log is appended, best on another machine
+    #[arg(long, env, value_name = "FILE", global = true)]
+    pub(crate) audit_checkpoint_file: Option<PathBuf>,
     /// Where the app service answers: for the gateway, and for a version service that asks for an app
     #[arg(long, env, value_name = "URL", global = true)]
     pub(crate) app_url: Option<BaseUrl>,
@@ -218,6 +292,10 @@ impl fmt::Display for Runs {
     }
 }
 
+fn verifier(key: &str) -> Result<Verifier, String> {
+    key.parse().map_err(|error: KeyError| error.to_string())
+}
+
 fn consumer(name: &str) -> Result<ConsumerName, String> {
     ConsumerName::parse(name).map_err(|rejected| rejected.detail)
 }
@@ -256,6 +334,7 @@ impl Cli {
         from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
         from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
             .map_err(wrong)?;
+        from_file("AUDIT_KEY", &mut settings.audit_key, settings.audit_key_file.as_ref()).map_err(wrong)?;
         from_file("DB_URL", &mut settings.given_db_url, settings.db_url_file.as_ref()).map_err(wrong)?;
         if let Some(url) = &settings.given_db_url {
             settings.db_url = url.expose().parse().map_err(|reason| wrong(format!("DB_URL: {reason}")))?;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use alm_core::ports::{BackendErrorKind, Store, StoreError};
+use alm_core::ports::{BackendErrorKind, Store, StoreError, TreeStore};
 use alm_store_memory::MemoryStore;
 use alm_store_postgres::{PostgresOptions, PostgresStore};
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
@@ -91,6 +91,14 @@ impl Storage {
         }
     }
 
+    pub(crate) fn tree(&self) -> Arc<dyn TreeStore> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Memory(_) => {}
@@ -146,40 +154,63 @@ fn explained(error: &dyn Error) -> String {
     text
 }
 
-/// The secret that [`own_secret`] has made, if it is kept anywhere.
-pub(crate) fn found_secret(url: &DbUrl) -> Result<Option<String>, Box<dyn Error>> {
-    match url {
-        DbUrl::Memory | DbUrl::Postgres(_) => Ok(None),
-        DbUrl::Sqlite(database) => found(&beside(database)),
+/// What is kept beside the database.
+#[derive(Clone, Copy)]
+pub(crate) enum Kept {
+    /// What tokens are signed with.
+    JwtSecret,
+    /// What the audit log is signed with.
+    AuditKey,
+}
+
+impl Kept {
+    fn beside(self, database: &Path) -> PathBuf {
+        let mut path = database.to_owned().into_os_string();
+        path.push(match self {
+            Self::JwtSecret => ".jwt-secret",
+            Self::AuditKey => ".audit-key",
+        });
+        path.into()
+    }
+
+    /// What is kept, if anything is.
+    pub(crate) fn found(self, url: &DbUrl) -> Result<Option<String>, Box<dyn Error>> {
+        match url {
+            DbUrl::Memory | DbUrl::Postgres(_) => Ok(None),
+            DbUrl::Sqlite(database) => found(&self.beside(database)),
+        }
+    }
+
+    /// What is kept, or else what is made now and kept from now on. With everything in memory nothing outlives the process, so neither
+    /// does this; several servers may share a `PostgreSQL`, on machines that share nothing else, so there is none.
+    pub(crate) fn or_made(
+        self,
+        url: &DbUrl,
+        make: impl FnOnce() -> Result<String, Box<dyn Error>>,
+    ) -> Result<Option<String>, Box<dyn Error>> {
+        match url {
+            DbUrl::Memory => make().map(Some),
+            DbUrl::Postgres(_) => Ok(None),
+            DbUrl::Sqlite(database) => {
+                let path = self.beside(database);
+                if let Some(secret) = found(&path)? {
+                    return Ok(Some(secret));
+                }
+                let secret = make()?;
+                let kept = keep(&path, &secret).map_err(|error| about(&path, &error))?;
+                // Another process may have been faster.
+                if kept { Ok(Some(secret)) } else { Ok(Some(found(&path)?.unwrap_or(secret))) }
+            }
+        }
     }
 }
 
 /// The secret that tokens are signed with when none is set: one that is made once and kept beside the database, for the tokens of
-/// yesterday count as long as the accounts do. With everything in memory nothing outlives the process, so neither does it.
+/// yesterday count as long as the accounts do.
 pub(crate) fn own_secret(url: &DbUrl) -> Result<String, Box<dyn Error>> {
-    match url {
-        DbUrl::Memory => random(48),
-        // Several servers may share the database, on machines that share nothing else.
-        DbUrl::Postgres(_) => {
-            Err("JWT_SECRET is not set, and with PostgreSQL it must be; make one with: openssl rand -base64 48".into())
-        }
-        DbUrl::Sqlite(database) => {
-            let path = beside(database);
-            if let Some(secret) = found(&path)? {
-                return Ok(secret);
-            }
-            let secret = random(48)?;
-            let kept = keep(&path, &secret).map_err(|error| about(&path, &error))?;
-            // Another process may have been faster.
-            if kept { Ok(secret) } else { Ok(found(&path)?.unwrap_or(secret)) }
-        }
-    }
-}
-
-fn beside(database: &Path) -> PathBuf {
-    let mut path = database.to_owned().into_os_string();
-    path.push(".jwt-secret");
-    path.into()
+    Kept::JwtSecret.or_made(url, || random(48))?.ok_or_else(|| {
+        "JWT_SECRET is not set, and with PostgreSQL it must be; make one with: openssl rand -base64 48".into()
+    })
 }
 
 fn about(path: &Path, error: &io::Error) -> String {

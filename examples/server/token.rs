@@ -10,7 +10,7 @@ use alm_http::auth::Jwt;
 
 use crate::{
     settings::{Settings, TokenArgs},
-    storage::found_secret,
+    storage::Kept,
 };
 
 /// Prints a token.
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) async fn print(settings: &Settings, args: &TokenArgs) -> Result<(), Box<dyn Error>> {
     let secret = match &settings.jwt_secret {
         Some(secret) => Some(secret.expose().to_owned()),
-        None => found_secret(&settings.db_url)?,
+        None => Kept::JwtSecret.found(&settings.db_url)?,
     };
     let secret = secret.ok_or(
         "JWT_SECRET is not set, and no secret is kept beside the database; set it to the secret of the server that the token is for, or make one with: openssl rand -base64 48",

@@ -42,5 +42,5 @@ pub use page::{Limit, Page};
 pub use precondition::Precondition;
 pub use store_state::StoreState;
 #[cfg(feature = "tlog")]
-pub use verify::{AuditSource, Tampered, Tampering, Verification, VerifyError, verify_audit};
+pub use verify::{AuditSource, Leaf, Tampered, Tampering, Verification, VerifyError, verify_audit};
 pub use versions::Versions;

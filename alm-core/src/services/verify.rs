@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    domain::{AuditEntry, AuditIndex},
+    domain::AuditIndex,
     ports::{AuditFilter, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
     tlog::{Checkpoint, Hash, Rehash, TILE_WIDTH, Tile, TreeError, Verifier, entry_bytes, open},
 };
@@ -18,6 +18,15 @@ use crate::{
 /// How many entries or checkpoints are read at once.
 const PAGE: usize = 2000;
 const WIDTH: u64 = TILE_WIDTH as u64;
+
+/// An entry as the leaf that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The index of the entry, from 1.
+    pub index: u64,
+    /// What is hashed: the [bytes](entry_bytes) of the entry.
+    pub bytes: Vec<u8>,
+}
 
 /// Where the entries come from that are checked: a store, or an export of one.
 #[async_trait]
@@ -27,15 +36,16 @@ pub trait AuditSource: Send {
     ///
     /// # Errors
     /// They can't be read.
-    async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, VerifyError>;
+    async fn leaves(&mut self, after: u64, limit: usize) -> Result<Vec<Leaf>, VerifyError>;
 }
 
 /// The entries of a store.
 #[async_trait]
 impl AuditSource for &dyn Store {
-    async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, VerifyError> {
+    async fn leaves(&mut self, after: u64, limit: usize) -> Result<Vec<Leaf>, VerifyError> {
         let after = (after > 0).then_some(AuditIndex::new(after));
-        Ok(self.audit_entries(&AuditFilter::default(), after, limit).await?)
+        let entries = self.audit_entries(&AuditFilter::default(), after, limit).await?;
+        Ok(entries.iter().map(|entry| Leaf { index: entry.index.get(), bytes: entry_bytes(entry) }).collect())
     }
 }
 
@@ -46,6 +56,9 @@ pub enum VerifyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There are more entries than can be counted.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// What was exported can't be read.
     #[error("{0}")]
     Unreadable(String),
@@ -266,19 +279,19 @@ impl Check<'_> {
 
     async fn read(&mut self, source: &mut dyn AuditSource, wanted: usize) -> Result<Read, VerifyError> {
         let from = self.rehash.size();
-        let entries = source.entries(from, wanted).await?;
-        if entries.is_empty() {
+        let leaves = source.leaves(from, wanted).await?;
+        if leaves.is_empty() {
             return Ok(Read::End);
         }
         let tiles = match &self.kept {
-            Some(kept) => kept.leaves(from, entries.len()).await?,
+            Some(kept) => kept.leaves(from, leaves.len()).await?,
             None => BTreeMap::new(),
         };
-        for (entry, leaf) in entries.iter().zip(from..) {
-            if entry.index.get() != leaf + 1 {
+        for (given, leaf) in leaves.iter().zip(from..) {
+            if given.index != leaf + 1 {
                 return Ok(Read::Gap(leaf + 1));
             }
-            let hash = self.rehash.add(&entry_bytes(entry)).map_err(too_large)?;
+            let hash = self.rehash.add(&given.bytes)?;
             let id = TileId { level: 0, index: leaf / WIDTH };
             let covered = self.kept.as_ref().is_some_and(|kept| leaf < kept.signed);
             if covered && self.suspect.is_none() && !is_in(tiles.get(&id), leaf % WIDTH, &hash) {
@@ -290,7 +303,7 @@ impl Check<'_> {
 
     /// Compares what there is now with all checkpoints of this size.
     async fn compare(&mut self, size: u64) -> Result<Option<Tampered>, VerifyError> {
-        let root = self.rehash.root().map_err(too_large)?;
+        let root = self.rehash.root()?;
         let another = Tampered {
             index: self.suspect.map_or(self.right + 1, |(index, _)| index),
             what: Tampering::Entry { checkpoint: size },
@@ -351,8 +364,4 @@ fn read_checkpoint(kept: &KeptCheckpoint, verifiers: &[Verifier]) -> Option<Hash
     let checkpoint: Checkpoint = open(&kept.note, verifiers).ok()?.parse().ok()?;
     let is_of_the_log = verifiers.iter().any(|verifier| verifier.name() == checkpoint.origin());
     (is_of_the_log && checkpoint.size() == kept.size).then(|| checkpoint.root())
-}
-
-fn too_large(error: TreeError) -> VerifyError {
-    VerifyError::Unreadable(error.to_string())
 }

@@ -23,6 +23,27 @@ impl FromRequestParts<ApiState> for Caller {
     }
 }
 
+/// What the query of a route says.
+pub(crate) trait Query: Sized + Send {
+    /// Takes the parameters that the route knows.
+    fn of(params: &mut Params) -> Result<Self, ApiError>;
+}
+
+/// An authenticated caller of a route with query parameters.
+pub(crate) struct Asking<Q>(pub(crate) Context, pub(crate) Q);
+
+impl<Q: Query> FromRequestParts<ApiState> for Asking<Q> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let context = authenticated(parts, state).await?;
+        let mut params = Params::of(parts);
+        let query = Q::of(&mut params)?;
+        params.finish()?;
+        Ok(Self(context, query))
+    }
+}
+
 /// The context of a request with a valid token.
 pub(super) async fn authenticated(parts: &Parts, state: &ApiState) -> Result<Context, ApiError> {
     let token = bearer(&parts.headers)?;

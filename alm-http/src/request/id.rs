@@ -6,7 +6,10 @@ use axum::{
     http::request::Parts,
 };
 
-use alm_core::domain::{AppId, AuditIndex, DeploymentId, Username, VersionId};
+use alm_core::{
+    domain::{AppId, AuditIndex, DeploymentId, Username, VersionId},
+    tlog::TilePath,
+};
 
 use crate::error::ApiError;
 
@@ -62,5 +65,11 @@ impl FromPath for AuditIndex {
 impl FromPath for Username {
     fn from_path(segment: &str) -> Option<Self> {
         Self::parse(segment).ok()
+    }
+}
+
+impl FromPath for TilePath {
+    fn from_path(segments: &str) -> Option<Self> {
+        format!("tile/{segments}").parse().ok()
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod audit_tree;
 pub(crate) mod deployments;
 pub(crate) mod environments;
 pub(crate) mod events;

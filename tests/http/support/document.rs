@@ -68,6 +68,10 @@ impl Document {
             None => path.to_owned(),
         };
         let fits = |template: &str| {
+            // The one parameter that goes over several segments.
+            if let Some(before) = template.strip_suffix("{tile}") {
+                return path.starts_with(before);
+            }
             let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
             template.len() == path.len()
                 && template.iter().zip(&path).all(|(t, p)| t == p || (t.starts_with('{') && !p.is_empty()))

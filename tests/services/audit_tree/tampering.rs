@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, ops::Range, sync::Arc};
 use alm_core::{
     domain::{AuditEntry, AuditIndex},
     ports::{Committer, Growth, KeptCheckpoint, StoreError, TileId, TreeStore},
-    services::{AuditSource, Tampering, Verification, VerifyError, verify_audit},
-    tlog::{Checkpoint, Verifier},
+    services::{AuditSource, Leaf, Tampering, Verification, VerifyError, verify_audit},
+    tlog::{Checkpoint, Verifier, entry_bytes},
 };
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
@@ -46,9 +46,9 @@ struct Exported<'a>(&'a Held);
 
 #[async_trait]
 impl AuditSource for Exported<'_> {
-    async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, VerifyError> {
+    async fn leaves(&mut self, after: u64, limit: usize) -> Result<Vec<Leaf>, VerifyError> {
         let behind = self.0.entries.iter().filter(|entry| entry.index.get() > after);
-        Ok(behind.take(limit).cloned().collect())
+        Ok(behind.take(limit).map(|entry| Leaf { index: entry.index.get(), bytes: entry_bytes(entry) }).collect())
     }
 }
 

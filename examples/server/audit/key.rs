@@ -1,0 +1,92 @@
+//! The key of the audit log, and where its checkpoints go.
+
+use std::{error::Error, fs::OpenOptions, io::Write as _, path::PathBuf, sync::Arc};
+
+use alm_core::{
+    ports::{BackendError, CheckpointOutlet, KeptCheckpoint},
+    services::AuditTree,
+    tlog::{KeyError, Signer, Verifier},
+};
+use async_trait::async_trait;
+
+use crate::{
+    settings::Settings,
+    storage::{Kept, Storage},
+};
+
+/// The tree over the audit log; none when it is not signed.
+pub(crate) fn tree(settings: &Settings, storage: &Storage) -> Result<Option<AuditTree>, Box<dyn Error>> {
+    let key = match &settings.audit_key {
+        Some(key) => Some(key.expose().to_owned()),
+        // Its name belongs to this log alone.
+        None => Kept::AuditKey.or_made(&settings.db_url, || made(&format!("alm/{}", storage.store().log_id())))?,
+    };
+    let Some(key) = key else {
+        tracing::warn!("AUDIT_KEY is not set, so the audit log is not signed; make a key with: server audit new-key");
+        return Ok(None);
+    };
+    let signer = parsed(&key)?;
+    tracing::info!(public_key = %signer.verifier(), "the audit log is signed");
+    let mut tree = AuditTree::new(storage.tree(), signer);
+    for earlier in &settings.audit_earlier_keys {
+        tree = tree.trusting(earlier.clone());
+    }
+    if let Some(path) = &settings.audit_checkpoint_file {
+        tree = tree.publishing(Arc::new(CheckpointFile::at(path.clone())?));
+    }
+    Ok(Some(tree))
+}
+
+/// The keys that this server signs with, and has signed with.
+pub(crate) fn verifiers(settings: &Settings) -> Result<Vec<Verifier>, Box<dyn Error>> {
+    let key = match &settings.audit_key {
+        Some(key) => Some(key.expose().to_owned()),
+        None => Kept::AuditKey.found(&settings.db_url)?,
+    };
+    let signer = key.map(|key| parsed(&key)).transpose()?;
+    let own = signer.map(|signer| signer.verifier().clone());
+    Ok(own.into_iter().chain(settings.audit_earlier_keys.iter().cloned()).collect())
+}
+
+/// A new key for the log of this name.
+pub(crate) fn made(name: &str) -> Result<String, Box<dyn Error>> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(Signer::new(name, &seed)?.private_key()?)
+}
+
+fn parsed(key: &str) -> Result<Signer, String> {
+    // What was given may be a secret, so it is not repeated.
+    key.parse().map_err(|error: KeyError| format!("AUDIT_KEY: {error}; make a key with: server audit new-key"))
+}
+
+/// A file to which each checkpoint is appended.
+struct CheckpointFile(PathBuf);
+
+impl CheckpointFile {
+    /// Makes sure that it can be written.
+    fn at(path: PathBuf) -> Result<Self, String> {
+        let opened = OpenOptions::new().append(true).create(true).open(&path);
+        opened.map_err(|error| format!("AUDIT_CHECKPOINT_FILE: {}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+#[async_trait]
+impl CheckpointOutlet for CheckpointFile {
+    async fn publish(&self, checkpoint: &KeptCheckpoint) -> Result<(), BackendError> {
+        let (path, note) = (self.0.clone(), checkpoint.note.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            // Opened each time, so that it may be rotated.
+            let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+            file.write_all(note.as_bytes())?;
+            file.sync_data()
+        });
+        let failed = || BackendError::internal("file", "append a checkpoint");
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed().with_source(error)),
+            Err(error) => Err(failed().with_source(error)),
+        }
+    }
+}

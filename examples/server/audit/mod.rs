@@ -1,0 +1,40 @@
+//! The audit log: the key that it is signed with, and the subcommand `audit`.
+
+mod export;
+pub(crate) mod key;
+mod verify;
+
+use std::{error::Error, process::ExitCode};
+
+use crate::settings::{AuditCommand, Settings};
+
+/// It can't be told, or not be done.
+const UNREADABLE: u8 = 2;
+
+/// Does it; the exit status is that of [`AuditCommand::Verify`], and 2 for an error of the others, too.
+#[tokio::main]
+pub(crate) async fn run(settings: &Settings, command: &AuditCommand) -> ExitCode {
+    let done = match command {
+        AuditCommand::Verify(args) => verify::run(settings, args).await,
+        AuditCommand::Export(args) => export::run(settings, args.format).await.map(|()| ExitCode::SUCCESS),
+        AuditCommand::PublicKey => public_key(settings).map(|()| ExitCode::SUCCESS),
+        AuditCommand::NewKey(args) => key::made(&args.name).map(|key| {
+            println!("{key}");
+            ExitCode::SUCCESS
+        }),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(UNREADABLE)
+    })
+}
+
+fn public_key(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    match key::verifiers(settings)?.first() {
+        Some(key) => {
+            println!("{key}");
+            Ok(())
+        }
+        None => Err("AUDIT_KEY is not set, and no key is kept beside the database".into()),
+    }
+}
