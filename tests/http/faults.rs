@@ -103,8 +103,11 @@ async fn every_operation_on_a_store_that_is_gone_is_503() {
     let root = server.admin();
     let document = root.document().await;
     faults.set(Fate::IsGone);
-    for operation in document.operations().filter(|o| !["healthz", "metrics", "readyz"].contains(&o.id)) {
-        let path = operation.path.replace("{id}", "1").replace("{index}", "1").replace("{username}", "bob");
+    let of_the_process = ["healthz", "metrics", "readyz"];
+    // The tree is kept in a store of its own here, which is there.
+    let of_the_tree = ["get_audit_checkpoint", "get_audit_proof", "get_audit_consistency", "get_audit_tile"];
+    for operation in document.operations().filter(|o| !of_the_process.contains(&o.id) && !of_the_tree.contains(&o.id)) {
+        let path = operation.of_the_first("bob");
         let body = match operation.id {
             "login" => json!({"username": "bob", "password": PASSWORD}),
             "create_app" | "update_app" => json!({"name": "new"}),

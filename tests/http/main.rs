@@ -4,6 +4,7 @@
 
 mod apps;
 mod audit;
+mod audit_tree;
 mod bodies;
 mod bounds;
 mod cascade;

@@ -167,7 +167,7 @@ async fn get_audit_consistency(
 /// As C2SP tlog-tiles names them: `/audit/tile/0/x001/234` has 256 hashes of 32 bytes, and `/audit/tile/0/x001/234.p/7` the first
 /// seven of them. `404` when there are not so many yet.
 #[utoipa::path(get, path = "/audit/tile/{*tile}", tag = "audit", params(
-    ("tile" = String, Path, description = "Level and index, and the width of one that is not full", example = "0/x001/234",
+    ("tile" = String, Path, description = "Level and index, and the width of one that is not full", example = "0/000.p/1",
         pattern = "^[0-9]{1,2}/(x[0-9]{3}/)*[0-9]{3}(\\.p/[0-9]{1,3})?$"),
 ), responses((status = 200, body = [u8], content_type = "application/octet-stream")))]
 async fn get_audit_tile(

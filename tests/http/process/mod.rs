@@ -1,5 +1,6 @@
 //! The example server as a process of its own: what it reads, says and leaves.
 
+mod audit;
 mod letters;
 mod logs;
 mod outages;

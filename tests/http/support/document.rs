@@ -22,6 +22,15 @@ pub(crate) struct Operation<'a> {
 }
 
 impl Operation<'_> {
+    /// Where it is found for the first of everything, and for the account of this name.
+    pub(crate) fn of_the_first(&self, username: &str) -> String {
+        let path = self.path.replace("{id}", "1").replace("{index}", "1").replace("{username}", username);
+        let path = path.replace("{tile}", "0/000.p/1");
+        assert!(!path.contains('{'), "what stands for the parameter in {path}?");
+        // What must be given.
+        if self.id == "get_audit_consistency" { format!("{path}?from=1") } else { path }
+    }
+
     pub(crate) fn response(&self, status: u16) -> Option<&Value> {
         self.json["responses"].get(status.to_string())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Client;
+use super::{Client, eventually};
 
 /// The only password in these tests: no answer may contain it.
 pub(crate) const PASSWORD: &str = "correct-horse-battery";
@@ -19,6 +19,8 @@ pub(crate) trait Given {
     async fn account(&self, username: &str, role: &str);
     /// Moves a deployment to a status.
     async fn moves(&self, deployment: i64, status: &str) -> Value;
+    /// The newest checkpoint of the audit log, once it covers this entry.
+    async fn checkpoint(&self, entry: u64) -> String;
 }
 
 impl Given for Client {
@@ -40,6 +42,16 @@ impl Given for Client {
 
     async fn moves(&self, deployment: i64, status: &str) -> Value {
         self.put(format!("/deployments/{deployment}"), &json!({"status": status})).await.ok(200)
+    }
+
+    async fn checkpoint(&self, entry: u64) -> String {
+        eventually("the entry is signed for", async || {
+            let answer = self.get("/audit/checkpoint").await;
+            let note = (answer.status == 200).then(|| answer.text())?;
+            let size: u64 = note.lines().nth(1)?.parse().ok()?;
+            (size >= entry).then_some(note)
+        })
+        .await
     }
 }
 

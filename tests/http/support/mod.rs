@@ -15,7 +15,7 @@ pub(crate) use answer::Answer;
 pub(crate) use call::{Call, Client};
 pub(crate) use document::{Document, Operation};
 pub(crate) use given::{Given, PASSWORD, pairs};
-pub(crate) use server::{SECRET, Server, Setup, jwt, token};
+pub(crate) use server::{SECRET, Server, Setup, jwt, signer, token};
 pub(crate) use store::{Fate, INTERNALS, a_faulty_store};
 pub(crate) use stream::Stream;
 

@@ -7,6 +7,7 @@ use alm_core::{
     domain::{Actor, EnvironmentName, Role},
     ports::{Clock, Ids, PasswordHasher, Store, SystemClock, SystemIds, TokenClaims, TokenIssuer, TokioTimer},
 };
+use alm_core::{services::AuditTree, tlog::Signer};
 use alm_http::{
     Api,
     auth::{Argon2Hasher, Jwt, LoginThrottle, Rate, ThrottleConfig},
@@ -78,7 +79,8 @@ impl Setup {
             .authenticator(jwt.clone())
             .token_issuer(jwt)
             .password_hasher(self.hasher)
-            .auto_deploy(self.auto_deploy);
+            .auto_deploy(self.auto_deploy)
+            .audit_tree(AuditTree::new(Arc::new(MemoryStore::new()), signer()));
         let alm = (self.alm)(alm).build();
         let api = Api::new(alm.clone()).login_throttle(lenient()).metrics(Arc::new(|| "requests 1\n".to_owned()));
         let router = (self.host)((self.api)(api).router());
@@ -92,6 +94,11 @@ impl Setup {
         let anyone = Client::new(format!("http://{address}{}", self.prefix));
         Server { address, anyone, _tasks: tasks }
     }
+}
+
+/// What the audit log of the server is signed with.
+pub(crate) fn signer() -> Signer {
+    Signer::new("alm.example/audit", &[7; 32]).unwrap()
 }
 
 /// One may try to log in as often as any test does.
