@@ -42,7 +42,7 @@
 //! | `testing` | [`testing`]: a clock and ids that a test decides, fixtures, fault injection, a bus in memory, a checker of histories |
 //! | `mocks` | `testing::mocks`: a mock of every port, by mockall |
 //! | `proptest1` | `testing::strategies` for every domain type and `testing::model`, by proptest 1 |
-//! | `conformance` | `store_conformance!` and `bus_conformance!`: what every adapter must do, as tests |
+//! | `conformance` | `store_conformance!`, `tree_conformance!` and `bus_conformance!`: what every adapter must do, as tests |
 
 pub mod changeset;
 pub mod domain;
