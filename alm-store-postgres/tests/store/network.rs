@@ -8,8 +8,8 @@ use std::{
 use alm_core::{
     changeset::{Change, Changeset},
     domain::{ChangesetId, PasswordHash, Position},
-    ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError},
-    testing::fixtures::{account, of, username},
+    ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError, TreeStore},
+    testing::fixtures::{account, growth, of, username},
 };
 use alm_store_postgres::{PostgresStore, sqlx::postgres::PgConnectOptions};
 use futures_util::future::join_all;
@@ -50,9 +50,11 @@ fn strikes(weather: &Mutex<Option<(Weather, usize)>>, how: Weather) -> bool {
     }
 }
 
-/// Whether what the store asks ends a transaction: by the word, or because it is a whole one, with the event that those have.
+/// Whether what the store asks ends a transaction: by the word, or because it is a whole one, with the event or the checkpoint that
+/// those have.
 fn ends(asked: &[u8]) -> bool {
-    asked.windows(6).any(|word| word == b"COMMIT") || asked.windows(11).any(|word| word == b"LoginFailed")
+    let has = |word: &[u8]| asked.windows(word.len()).any(|part| part == word);
+    has(b"COMMIT") || has(b"LoginFailed") || has(b"alm.example/log")
 }
 
 impl Network {
@@ -239,4 +241,30 @@ async fn what_was_committed_with_others_and_whose_answer_is_lost_is_found_by_its
     logged.sort_unstable();
     made.sort_unstable();
     assert_eq!(logged, made);
+}
+
+#[tokio::test]
+async fn a_growth_whose_answer_is_lost_is_made_or_unknown_and_the_newest_checkpoint_tells() {
+    // given
+    let place = Place::migrated().await;
+    let network = Network::to(place.host());
+    let store = store(&place, &network).await;
+
+    // when the server does not hear of it at first, it is asked again
+    network.turns(Weather::CutsBefore, 1);
+    store.grow(growth(0, 1)).await.unwrap();
+
+    // when the store does not hear of it at first, it can't tell who has grown the tree
+    for (weather, expected, size) in
+        [(Weather::CutsAfter, BackendErrorKind::Unavailable, 1), (Weather::Swallows, BackendErrorKind::Timeout, 2)]
+    {
+        network.turns(weather, 1);
+        let error = store.grow(growth(size, size + 1)).await.unwrap_err();
+        network.turns_fair();
+        let StoreError::Backend(BackendError { kind, outcome: Outcome::Unknown, .. }) = error else {
+            panic!("no one can know what came of it: {error:?}")
+        };
+        assert_eq!(kind, expected);
+        assert_eq!(store.newest_checkpoint().await.unwrap(), Some(growth(size, size + 1).checkpoint));
+    }
 }
