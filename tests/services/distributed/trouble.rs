@@ -265,7 +265,7 @@ async fn logs_whose_owner_is_away_keep_no_other_from_being_heard() {
     .await;
 }
 
-fn orphan(log: u64, position: u64) -> Arc<Event> {
+pub(super) fn orphan(log: u64, position: u64) -> Arc<Event> {
     let document = json!({
         "specversion": "1.0", "id": format!("00000000-0000-7000-8{log:03}-{position:012}"), "source": "/alm/TeamService",
         "type": "TeamCreated", "subject": "teams/1", "almlog": format!("00000000-0000-4000-8000-{log:012}"),
