@@ -33,8 +33,8 @@ const TOKEN_SECONDS: i64 = 60;
 const TRIES: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_millis(500);
-/// The most that an answer may have: a version with all that it can have is smaller.
-const MAX_BYTES: usize = 256 * 1024;
+/// The most that an answer may have: a version with all that it can have has 312 KB.
+const MAX_BYTES: usize = 512 * 1024;
 
 /// A [`Directory`] that asks the services that own apps and versions, with a token of its own that counts for a minute.
 ///

@@ -79,10 +79,10 @@ impl TryFrom<CloudEvent> for Event {
             return Err(unreadable("specversion"));
         }
         let event_type = EventType::parse(&document.event_type).ok_or_else(|| unreadable("type"))?;
-        let position = document.sequence.parse().map_err(|_| unreadable("sequence"))?;
+        let position = position(&document.sequence).ok_or_else(|| unreadable("sequence"))?;
         Ok(Self {
             log: document.almlog,
-            position: Position::new(position),
+            position,
             changeset: document.almchangeset,
             event: NewEvent {
                 id: document.id,
@@ -133,8 +133,12 @@ impl CloudEvent {
 
 fn place(document: &Value) -> Option<(LogId, Position)> {
     let log = LogId::deserialize(document.get("almlog")?).ok()?;
-    let position: u64 = document.get("sequence")?.as_str()?.parse().ok()?;
-    (position > 0).then_some((log, Position::new(position)))
+    Some((log, position(document.get("sequence")?.as_str()?)?))
+}
+
+/// Where an event can stand, and a store can say that it stands.
+fn position(sequence: &str) -> Option<Position> {
+    sequence.parse().ok().map(Position::new).filter(|position| position.is_of_event())
 }
 
 fn unread(document: &[u8], why: &Rejected) -> Option<Event> {
@@ -200,6 +204,36 @@ mod tests {
         let document: CloudEvent = serde_json::from_value(json).unwrap();
         assert_eq!(Event::try_from(document).unwrap(), event);
     }
+
+    #[test]
+    fn an_event_at_a_position_that_no_log_can_have_is_refused() {
+        let event = Event {
+            log: LogId::new(Uuid::from_u128(1)),
+            position: Position::MAX,
+            changeset: ChangesetId::new(Uuid::from_u128(2)),
+            event: NewEvent {
+                id: EventId::new(Uuid::from_u128(3)),
+                subject: Subject::Events,
+                data: EventData::AppDeleted(AppData {
+                    id: AppId::new(1).unwrap(),
+                    name: AppName::parse("billing").unwrap(),
+                    description: Description::parse("").unwrap(),
+                }),
+                time: Timestamp::MIN,
+                actor: Actor::anonymous(),
+                trace: None,
+            },
+        };
+        assert_eq!(CloudEvent::place(&CloudEvent::encode(&event)), Some((event.log, Position::MAX)));
+        assert_eq!(CloudEvent::decode(&CloudEvent::encode(&event)).unwrap(), event);
+        for position in [0, Position::MAX.get() + 1, u64::MAX] {
+            let bytes = CloudEvent::encode(&Event { position: Position::new(position), ..event.clone() });
+            assert_eq!(CloudEvent::decode(&bytes).unwrap_err().code, "unreadable-event");
+            assert!(CloudEvent::decode_as_is(&bytes).is_err());
+            assert_eq!(CloudEvent::place(&bytes), None, "{position}");
+        }
+    }
+
     #[test]
     fn what_a_newer_version_tells_is_kept_as_it_came() {
         let document = serde_json::json!({
@@ -232,6 +266,8 @@ mod tests {
             ("sequence", 42.into()),
             ("sequence", "-1".into()),
             ("sequence", "0".into()),
+            ("sequence", "9223372036854775808".into()),
+            ("sequence", "18446744073709551615".into()),
         ] {
             let mut document = whole.clone();
             document[member] = broken;

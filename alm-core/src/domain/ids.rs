@@ -114,6 +114,14 @@ impl Position {
     /// Before the first event: what a consumer that has read nothing stands at.
     pub const START: Self = Self(0);
 
+    /// The last that there can be: a store counts with 64 bits and a sign.
+    pub const MAX: Self = Self(i64::MAX.unsigned_abs());
+
+    /// Whether an event can stand there.
+    pub const fn is_of_event(self) -> bool {
+        Self::FIRST.0 <= self.0 && self.0 <= Self::MAX.0
+    }
+
     /// The one before this: after it, this one is read. Before the first there is only [`Position::START`].
     #[must_use]
     pub const fn previous(self) -> Self {

@@ -1,6 +1,6 @@
 //! `/apps/{id}/environments`: the service of the deployments says what runs where, and the versions come from theirs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, iter};
 
 use alm_core::domain::AppId;
 use axum::{
@@ -11,7 +11,8 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use hyper::body::Body as _;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -28,6 +29,9 @@ use super::{
 
 /// How many versions are asked for at the same time.
 const AT_ONCE: usize = 8;
+
+/// What runs in one environment: members that pass as they came.
+pub(super) type Running = BTreeMap<String, Box<RawValue>>;
 
 /// The app whose environments the request asks for. To `HEAD` nothing is put together.
 pub(super) fn app_of(request: &Request) -> Option<AppId> {
@@ -47,7 +51,7 @@ pub(super) async fn pass(shared: &Shared, app: AppId, request: Request) -> Resul
     let asking = Asking { of: &client, patience: shared.part_timeout };
     let (page, owner) = tokio::join!(
         forward(shared, &shared.deployment, Request::from_parts(parts, body)),
-        asking.one(&shared.app, format!("/apps/{app}")),
+        asking.one(&shared.app, format!("/apps/{app}"), MAX_BYTES),
     );
     // Who may not ask, or asks for what can't be, learns that first, as from one server that has it all.
     if !page.as_ref().is_ok_and(|page| page.status().is_client_error())
@@ -65,8 +69,9 @@ pub(super) async fn pass(shared: &Shared, app: AppId, request: Request) -> Resul
         let upstream = shared.deployment.name;
         ApiError::upstream(&UpstreamError { upstream, fault: Fault::Failed, source: Some(error.into()) }, false)
     })?;
-    if let Ok(mut page) = serde_json::from_slice::<Vec<Value>>(&body)
-        && complete(&mut page, &asking, &shared.version, Instant::now() + shared.part_timeout).await
+    let (deadline, room) = (Instant::now() + shared.part_timeout, MAX_BYTES - body.len());
+    if let Ok(mut page) = serde_json::from_slice::<Vec<Running>>(&body)
+        && complete(&mut page, &asking, &shared.version, deadline, room).await
         && let Ok(completed) = serde_json::to_vec(&page)
     {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(completed.len()));
@@ -90,35 +95,55 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
 }
 
-/// Puts those versions into a page of environments that are `null` there, and come until `deadline`; says whether there was any.
-pub(super) async fn complete(page: &mut [Value], asking: &Asking<'_>, versions: &Upstream, deadline: Instant) -> bool {
-    let lacking: BTreeSet<i64> = page.iter().filter_map(lacks).collect();
-    if lacking.is_empty() {
-        return false;
+/// Puts those versions into a page of environments that are `null` there, come until `deadline`, and have at most `room` bytes
+/// together; says whether there was any.
+pub(super) async fn complete(
+    page: &mut [Running],
+    asking: &Asking<'_>,
+    versions: &Upstream,
+    deadline: Instant,
+    mut room: usize,
+) -> bool {
+    let mut lacking: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (at, environment) in page.iter().enumerate() {
+        if let Some(version) = lacks(environment) {
+            lacking.entry(version).or_default().push(at);
+        }
     }
-    let mut had = BTreeMap::new();
+    let mut found = false;
     let coming = async {
-        let one = async |id: i64| (id, asking.one(versions, format!("/versions/{id}")).await);
+        let most = room;
+        let one = async |(id, places)| (places, asking.one(versions, format!("/versions/{id}"), most).await);
         let mut coming = stream::iter(lacking).map(one).buffer_unordered(AT_ONCE);
-        while let Some((id, version)) = coming.next().await {
+        while let Some((places, version)) = coming.next().await {
             // One that is gone, or can't be had now, is still named.
-            had.extend(version.ok().map(|version| (id, version)));
+            let Ok(version) = version else { continue };
+            let copies = iter::repeat_n(version, places.len());
+            for (at, version) in places.into_iter().zip(copies) {
+                let Some(left) = room.checked_sub(version.get().len()) else {
+                    tracing::warn!(upstream = versions.name, "not all versions of what runs fit into the answer");
+                    return;
+                };
+                room = left;
+                found = true;
+                page[at].insert("version".to_owned(), version);
+            }
         }
     };
     if timeout_at(deadline, coming).await.is_err() {
         tracing::warn!(upstream = versions.name, "not all versions of what runs came in time");
     }
-    let found = !had.is_empty();
-    for environment in page {
-        if let Some(version) = lacks(environment).and_then(|id| had.get(&id)) {
-            environment["version"] = version.clone();
-        }
-    }
     found
 }
 
 /// The version that an environment names and does not have.
-fn lacks(environment: &Value) -> Option<i64> {
-    let is_lacking = environment.get("version").is_some_and(Value::is_null);
-    environment["deployment"]["version_id"].as_i64().filter(|_| is_lacking)
+fn lacks(environment: &Running) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Named {
+        version_id: i64,
+    }
+
+    let is_lacking = environment.get("version").is_some_and(|version| version.get() == "null");
+    let deployment = environment.get("deployment").filter(|_| is_lacking)?;
+    serde_json::from_str(deployment.get()).ok().map(|Named { version_id }| version_id)
 }

@@ -8,7 +8,8 @@
 //!   change may have been made: `502 upstream-failed`, `503 upstream-unavailable`, `504 upstream-timeout`. One that fails most
 //!   requests is not asked for a few seconds. None of it touches the other services.
 //! - `/apps/{id}/environments` comes from the service of the deployments, and the versions in it from theirs, as far as they come in
-//!   time; what is still `null` is named by `version_id` of the deployment. The service of the apps says whether there is the app.
+//!   time and fit in; what is still `null` is named by `version_id` of the deployment. The service of the apps says whether there is
+//!   the app.
 //! - `/apps/{id}/overview` puts together what the services know of an app, and says what is missing.
 //! - `/readyz` asks the services, and tells the state of each. The gateway is ready as long as it is not shutting down and one
 //!   service answers: for that one's routes it is of use, and for the others its problems say more than no connection would.

@@ -8,7 +8,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -20,29 +20,36 @@ use crate::{
 };
 
 use super::{
-    GatewayState, environments,
+    GatewayState,
+    environments::{self, Running},
     headers::is_in_a_loop,
-    part::{Asking, Gap},
+    part::{Asking, Gap, MAX_BYTES},
 };
 
 /// How many versions and audit entries are shown.
 const NEWEST: usize = 10;
+
+/// The most bytes that the parts may have. An app has at most what a version has, and ten versions have 3 MB.
+const APP_ROOM: usize = 1024 * 1024;
+const VERSIONS_ROOM: usize = 4 * 1024 * 1024;
+const AUDIT_ROOM: usize = 4 * 1024 * 1024;
+const ENVIRONMENTS_ROOM: usize = MAX_BYTES - APP_ROOM - VERSIONS_ROOM - AUDIT_ROOM;
 
 /// What the services know of one app. A part that could not be had is `null`, and `missing` says why.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Overview {
     /// The app.
     #[schema(value_type = Option<AppBody>)]
-    app: Option<Value>,
+    app: Option<Box<RawValue>>,
     /// Its newest versions, at most 10, the newest first.
     #[schema(value_type = Option<Vec<VersionBody>>)]
-    versions: Option<Vec<Value>>,
+    versions: Option<Vec<Box<RawValue>>>,
     /// What runs where, by environment, at most 200.
     #[schema(value_type = Option<Vec<EnvironmentBody>>)]
-    environments: Option<Vec<Value>>,
+    environments: Option<Vec<Running>>,
     /// The newest audit entries about the app, at most 10, the newest first.
     #[schema(value_type = Option<Vec<AuditEntryBody>>)]
-    audit: Option<Vec<Value>>,
+    audit: Option<Vec<Box<RawValue>>>,
     /// The parts that are not there, or not whole.
     missing: Vec<Missing>,
 }
@@ -54,8 +61,8 @@ pub(super) struct Missing {
     part: &'static str,
     /// The service that has it, such as `version`.
     upstream: &'static str,
-    /// Why, for programs: `forbidden`, `too-many`, `upstream-failed`, `upstream-unavailable`, `upstream-timeout`, or the `code` of
-    /// the problem that the service has answered.
+    /// Why, for programs: `forbidden`, `too-large`, `too-many`, `upstream-failed`, `upstream-unavailable`, `upstream-timeout`, or
+    /// the `code` of the problem that the service has answered.
     #[schema(example = "upstream-unavailable")]
     code: String,
     /// Why, for people.
@@ -66,8 +73,8 @@ pub(super) struct Missing {
 ///
 /// The services are asked with the caller's own token, at the same time. When one does not answer within two seconds, the rest is
 /// shown, and `missing` names the part. Versions are shown when the app has at most 500: lists are oldest first, and the newest
-/// are at their end; so it is with audit entries. What runs where has its versions as far as they come in time, and names them in any
-/// case.
+/// are at their end; so it is with audit entries. What runs where has its versions as far as they come in time and fit in, and names
+/// them in any case.
 ///
 /// Who: as each service says; the audit log is for admin, auditor.
 #[utoipa::path(get, path = "/apps/{id}/overview", tag = "apps", params(crate::openapi::IdParam), responses(
@@ -89,12 +96,13 @@ pub(super) async fn get_overview(
     }
     let asking = Asking { of: &parts, patience: shared.part_timeout };
     let (app, versions, environments, audit) = tokio::join!(
-        asking.one(&shared.app, format!("/apps/{id}")),
-        asking.newest(&shared.version, format!("/versions?app_id={id}&limit=50"), NEWEST),
+        asking.one(&shared.app, format!("/apps/{id}"), APP_ROOM),
+        asking.newest(&shared.version, format!("/versions?app_id={id}&limit=50"), NEWEST, VERSIONS_ROOM),
         async {
             let deadline = Instant::now() + shared.part_timeout;
-            let mut page = asking.first(&shared.deployment, format!("/apps/{id}/environments?limit=200")).await?;
-            environments::complete(&mut page, &asking, &shared.version, deadline).await;
+            let path = format!("/apps/{id}/environments?limit=200");
+            let (mut page, room) = asking.first(&shared.deployment, path, ENVIRONMENTS_ROOM).await?;
+            environments::complete(&mut page, &asking, &shared.version, deadline, room).await;
             Ok(page)
         },
         async {
@@ -102,7 +110,8 @@ pub(super) async fn get_overview(
             if may_not_audit(&parts.headers) {
                 return Err(Gap::forbidden());
             }
-            asking.newest(&shared.audit, format!("/audit/events?subject=apps/{id}&limit=50"), NEWEST).await
+            let path = format!("/audit/events?subject=apps/{id}&limit=50");
+            asking.newest(&shared.audit, path, NEWEST, AUDIT_ROOM).await
         },
     );
     // The owner of the app decides whether there is one, and for whom; any service, whether the token counts.

@@ -7,10 +7,10 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts, response},
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::{
@@ -22,8 +22,8 @@ use super::proxy::on_behalf;
 
 /// How many pages are read for what stands at the end of a list.
 const MAX_PAGES: usize = 10;
-/// The most that one answer may have: a page of 50 versions with all that they can have is smaller. Written as JSON a version has at
-/// most 312 KB, where a byte becomes six (`\u0001`) and a character that is not escaped so has four: 192 KiB of changelog
+/// The most that one answer may have, to a client or of a service: a page of 50 versions with all that they can have is smaller. Written
+/// as JSON a version has at most 312 KB, where a byte becomes six (`\u0001`) and a character that is not escaped so has four: 192 KiB of changelog
 /// (32 KiB), 115 KB of labels (64 keys of 63 characters without control characters, and values of 256), and 1 KB of the rest.
 pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -37,6 +37,8 @@ pub(super) enum Gap {
     Malformed,
     /// The newest stand too far from the beginning of the list.
     TooMany,
+    /// It has more than there is room for in what is put together.
+    TooLarge,
 }
 
 /// A service has answered something else than what was asked for.
@@ -72,6 +74,7 @@ impl Gap {
             Self::TimedOut => ("upstream-timeout", "the service did not answer in time"),
             Self::Malformed => ("upstream-failed", "the service did not answer properly"),
             Self::TooMany => ("too-many", "there are too many to find the newest among them; read the list instead"),
+            Self::TooLarge => ("too-large", "there is more of it than fits in here; read it at its own path instead"),
         };
         (code.to_owned(), detail.to_owned())
     }
@@ -85,31 +88,50 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// What is at `path`.
-    pub(super) async fn one(&self, upstream: &Upstream, path: String) -> Result<Value, Gap> {
-        self.within(async { Ok(self.get(upstream, &path).await?.0) }).await
+    /// What is at `path`, as it came, if it has at most `room` bytes.
+    pub(super) async fn one(&self, upstream: &Upstream, path: String, room: usize) -> Result<Box<RawValue>, Gap> {
+        self.within(async { Ok(self.get(upstream, &path, room).await?.value) }).await
     }
 
-    /// The list at `path`, its first page.
-    pub(super) async fn first(&self, upstream: &Upstream, path: String) -> Result<Vec<Value>, Gap> {
-        self.within(async { Ok(self.get(upstream, &path).await?.0) }).await
+    /// The list at `path`, its first page, if that has at most `room` bytes; and what it leaves of these.
+    pub(super) async fn first<T: DeserializeOwned>(
+        &self,
+        upstream: &Upstream,
+        path: String,
+        room: usize,
+    ) -> Result<(Vec<T>, usize), Gap> {
+        self.within(async {
+            let page = self.get(upstream, &path, room).await?;
+            Ok((page.value, room - page.bytes))
+        })
+        .await
     }
 
-    /// The last `count` of the list at `path`, the last of them first.
-    pub(super) async fn newest(&self, upstream: &Upstream, path: String, count: usize) -> Result<Vec<Value>, Gap> {
+    /// The last `count` of the list at `path`, the last of them first, if they have at most `room` bytes.
+    pub(super) async fn newest(
+        &self,
+        upstream: &Upstream,
+        path: String,
+        count: usize,
+        room: usize,
+    ) -> Result<Vec<Box<RawValue>>, Gap> {
         let reading = async {
-            let mut newest = VecDeque::new();
+            let mut newest: VecDeque<Box<RawValue>> = VecDeque::new();
             let mut next = Some(path);
             for _ in 0..MAX_PAGES {
                 let Some(path) = next else { break };
-                let (page, link): (Vec<Value>, _) = self.get(upstream, &path).await?;
-                for item in page {
+                let page: Got<Vec<_>> = self.get(upstream, &path, MAX_BYTES).await?;
+                for item in page.value {
                     newest.push_front(item);
                     newest.truncate(count);
                 }
-                next = link;
+                next = page.next;
             }
-            if next.is_some() { Err(Gap::TooMany) } else { Ok(newest.into()) }
+            if next.is_some() {
+                return Err(Gap::TooMany);
+            }
+            let bytes: usize = newest.iter().map(|item| item.get().len()).sum();
+            if bytes > room { Err(Gap::TooLarge) } else { Ok(newest.into()) }
         };
         self.within(reading).await
     }
@@ -118,25 +140,37 @@ impl Asking<'_> {
         timeout(self.patience, part).await.unwrap_or(Err(Gap::TimedOut))
     }
 
-    /// What is at `path`, and the path of the page after it if there is one.
-    async fn get<T: DeserializeOwned>(&self, upstream: &Upstream, path: &str) -> Result<(T, Option<String>), Gap> {
+    /// What is at `path`, if it has at most `most` bytes.
+    async fn get<T: DeserializeOwned>(&self, upstream: &Upstream, path: &str, most: usize) -> Result<Got<T>, Gap> {
         let parts = on_behalf(self.of, upstream, path).ok_or(Gap::Malformed)?;
         // Until it is read: so many answers are in memory at most. Waiting is a part of the time that the part has.
         let _place = upstream.place().await;
         let answer = upstream.send(parts, Body::empty(), true).await.map_err(Gap::Failed)?;
         let (head, body) = answer.into_parts();
-        let body = read(upstream, body).await?;
+        let body = read(upstream, body, most).await?;
         if head.status != StatusCode::OK {
             return Err(refusal(&head, &body));
         }
         let next = head.headers.get(header::LINK).and_then(|link| next_page(upstream, link));
         let value = serde_json::from_slice(&body).map_err(|_| Gap::Malformed)?;
-        Ok((value, next))
+        Ok(Got { value, bytes: body.len(), next })
     }
 }
 
-async fn read(upstream: &Upstream, body: Incoming) -> Result<Bytes, Gap> {
-    let read = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
+/// What a service has answered.
+struct Got<T> {
+    value: T,
+    /// How many bytes it had.
+    bytes: usize,
+    /// The path of the page after it if there is one.
+    next: Option<String>,
+}
+
+async fn read(upstream: &Upstream, body: Incoming, most: usize) -> Result<Bytes, Gap> {
+    let read = Limited::new(body, most).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return Gap::TooLarge;
+        }
         tracing::warn!(upstream = upstream.name, error = &*error as &dyn std::error::Error, "an answer broke off");
         Gap::Malformed
     })?;

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 
 use crate::support::{Fate, Given, Setup, a_faulty_store, jwt};
 
-use super::given::{Puppet, Services, at, nowhere, quick};
+use super::given::{Puppet, Services, at, nowhere, quick, the_largest_version};
 
 fn directory(app: BaseUrl, version: BaseUrl) -> HttpDirectory {
     HttpDirectory::new(Some(app), Some(version), Arc::new(jwt()))
@@ -53,6 +53,16 @@ async fn the_owner_says_whether_there_is_a_parent() {
     assert_eq!(directory.version(VersionId::new(99).unwrap()).await.unwrap(), None);
     // The owners were asked, each for its own, on connections that last.
     assert_eq!((services.app.connections(), services.version.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_parent_may_have_all_that_it_can_have() {
+    let puppet = Puppet::new().await;
+    let directory = directory(puppet.url(), puppet.url());
+    let version = the_largest_version(7).to_string();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{version}", version.len());
+    let (found, _) = tokio::join!(directory.version(VersionId::new(7).unwrap()), puppet.answers(&answer));
+    assert_eq!(found.unwrap(), Some(app(i64::MAX)));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::Barrier, task::JoinSet};
 use crate::support::{Client, Given, LONG, Server, Setup, each, jwt};
 
 use super::{
-    given::{Front, Puppet, at, everything_at, nowhere, quick},
+    given::{Front, Puppet, at, everything_at, nowhere, quick, the_largest_version},
     wire::Wire,
 };
 
@@ -259,4 +259,45 @@ async fn each_version_is_asked_for_once_and_eight_at_the_same_time() {
     ids.sort_unstable();
     assert_eq!(ids, (1..=24).collect::<Vec<_>>());
     assert_eq!(seen.1.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_one_answer_is_named() {
+    // given: two hundred environments of versions with all that they can have, each of which runs in two
+    let page: Vec<Value> = (0..200).map(|n| running(&format!("e{n}"), n % 100 + 1)).collect();
+    let (page, newest) = (json!(page).to_string(), json!(vec![the_largest_version(1); 10]).to_string());
+    let json = |body: String| get(async move || ([(header::CONTENT_TYPE, "application/json")], body));
+    let router = Router::new()
+        .route("/versions/{id}", get(async |Path(id): Path<i64>| Json(the_largest_version(id))))
+        .route("/versions", json(newest))
+        .route("/apps/7", json(format!("\"{}\"", "x".repeat(2 << 20))))
+        .route("/apps/7/environments", json(page));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Gateway::new(everything_at(&at(listener.local_addr().unwrap()))).part_timeout(LONG);
+    let front = Front::serving(gateway.upstream_config(quick().answer_timeout(LONG)), |router| router).await;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let asked = async |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n\r\n");
+        let answered = front.send(request).await.rest().await;
+        let body = answered.split_once("\r\n\r\n").unwrap().1;
+        assert!(body.len() <= 16 << 20, "{}", body.len());
+        serde_json::from_str::<Value>(body).unwrap()
+    };
+    let with_version = |page: &Value| {
+        let page = page.as_array().unwrap();
+        assert!(page.len() == 200 && page.iter().all(|entry| entry["deployment"]["version_id"].is_i64()));
+        page.iter().filter(|entry| !entry["version"].is_null()).count()
+    };
+
+    // when, then
+    let page = asked("/apps/7/environments?limit=200").await;
+    assert!((50..60).contains(&with_version(&page)), "{}", with_version(&page));
+
+    let overview = asked("/apps/7/overview").await;
+    assert!((20..60).contains(&with_version(&overview["environments"])));
+    assert_eq!(overview["versions"].as_array().map(Vec::len), Some(10));
+    // What is too large altogether is missing.
+    let missing = &overview["missing"][0];
+    assert_eq!((&missing["part"], &missing["code"]), (&json!("app"), &json!("too-large")));
 }

@@ -1,6 +1,6 @@
 //! A gateway, and what stands behind it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use alm_core::domain::Role;
 use alm_http::{
@@ -10,6 +10,7 @@ use alm_http::{
     upstream::{BaseUrl, UpstreamConfig},
 };
 use axum::Router;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -29,6 +30,16 @@ pub(super) async fn nowhere() -> BaseUrl {
 
 pub(super) fn at(address: SocketAddr) -> BaseUrl {
     format!("http://{address}").parse().unwrap()
+}
+
+/// A version with all that it can have. In JSON it is at its largest when each character has four bytes, or each byte six.
+pub(super) fn the_largest_version(id: i64) -> Value {
+    let (wide, escaped) = ("\u{10330}", "\u{1}");
+    let labels: BTreeMap<_, _> = (0..64).map(|n| (format!("{n:02}{}", wide.repeat(61)), escaped.repeat(256))).collect();
+    json!({
+        "id": id, "app_id": i64::MAX, "tag": wide.repeat(128), "changelog": escaped.repeat(32 * 1024), "labels": labels,
+        "created_at": "2026-01-01T00:00:00.000000Z", "updated_at": "2026-01-01T00:00:00.000000Z", "revision": u64::MAX,
+    })
 }
 
 /// A gateway that ends with the test.

@@ -1,9 +1,6 @@
 //! An app as a whole.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use alm_core::{
     Principal,
@@ -17,7 +14,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::support::{Given, LONG, each, token};
 
-use super::given::{Front, Services, at, everything_at, quick};
+use super::given::{Front, Services, at, everything_at, quick, the_largest_version};
 
 fn gaps(overview: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -118,13 +115,8 @@ async fn the_owner_of_the_app_decides_whether_there_is_one_and_any_service_wheth
 
 #[tokio::test]
 async fn versions_may_have_all_that_they_can_have() {
-    // given: in JSON the one has four bytes a character, the other six a byte
-    let (wide, escaped) = ("\u{10330}", "\u{1}");
-    let labels: BTreeMap<_, _> = (0..64).map(|n| (format!("{n:02}{}", wide.repeat(61)), escaped.repeat(256))).collect();
-    let version = json!({
-        "id": i64::MAX, "app_id": i64::MAX, "tag": wide.repeat(128), "changelog": escaped.repeat(32 * 1024), "labels": labels,
-        "created_at": "2026-01-01T00:00:00.000000Z", "updated_at": "2026-01-01T00:00:00.000000Z", "revision": u64::MAX,
-    });
+    // given
+    let version = the_largest_version(i64::MAX);
     let page = Bytes::from(format!("[{}]", vec![version.to_string(); 50].join(",")));
     let page = ([(header::CONTENT_TYPE, "application/json")], page);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

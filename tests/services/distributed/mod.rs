@@ -3,5 +3,6 @@
 mod hearing;
 mod parents;
 mod roles;
+mod room;
 mod system;
 mod trouble;

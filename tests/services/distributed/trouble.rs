@@ -185,6 +185,37 @@ async fn what_takes_the_place_of_an_event_and_can_not_be_read_is_asked_of_the_ow
 }
 
 #[tokio::test]
+async fn a_message_at_a_position_that_no_log_can_have_is_put_aside_once_and_hinders_nothing() {
+    // given
+    let system = System::start();
+    some_more(&system).await;
+    system.audited().await;
+    let log = system.app.store().log_id();
+
+    // when
+    let ends = [0, Position::MAX.get() + 1, u64::MAX];
+    for (end, kind) in ends.into_iter().flat_map(|end| [(end, "AppDeleted"), (end, "TeamCreated")]) {
+        let document = json!({
+            "specversion": "1.0", "id": "00000000-0000-7000-8000-000000000001", "source": "/alm/AppService",
+            "type": kind, "subject": "apps/1", "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
+            "almlog": log, "sequence": format!("{end:020}"), "almactor": "ada", "data": {},
+            "almchangeset": "00000000-0000-7000-8000-000000000002",
+        });
+        system.bus.inject(document.to_string());
+    }
+
+    // then
+    eventually("they are put aside", async || {
+        let audit = audit_of(system.audit.store().as_ref()).await;
+        let strays = audit.iter().filter(|entry| entry.payload.get("reason").is_some()).count();
+        (strays > 0 && system.bus.unacknowledged(&name("audit")) == 0).then(|| assert_eq!(strays, 6))
+    })
+    .await;
+    system.app.apps().create(&admin(), an_app("billing")).await.unwrap();
+    system.audited().await;
+}
+
+#[tokio::test]
 async fn an_event_of_a_newer_version_is_audited_and_hinders_nothing() {
     // given a service of a newer version, whose log has an event of a new type
     let stores = Stores::default();
@@ -234,7 +265,7 @@ async fn logs_whose_owner_is_away_keep_no_other_from_being_heard() {
     .await;
 }
 
-fn orphan(log: u64, position: u64) -> Arc<Event> {
+pub(super) fn orphan(log: u64, position: u64) -> Arc<Event> {
     let document = json!({
         "specversion": "1.0", "id": format!("00000000-0000-7000-8{log:03}-{position:012}"), "source": "/alm/TeamService",
         "type": "TeamCreated", "subject": "teams/1", "almlog": format!("00000000-0000-4000-8000-{log:012}"),

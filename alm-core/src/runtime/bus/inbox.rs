@@ -140,13 +140,14 @@ impl Inbox {
         }
     }
 
-    /// Lets go of what the owners of the logs can tell again, so that one log which stands still keeps no other from coming.
+    /// Lets go of what the owners of the logs can tell again, so that one log which stands still, because its owner is away, keeps no
+    /// other from coming. When it is the store or a handler here that stands still, there is nothing to make room for.
     fn make_room(&self) {
         let logs = self.all_logs();
         let keep = MOST_UNACKNOWLEDGED / 2 / logs.len().max(1);
-        for log in logs {
-            lock(&self.done).extend(log.let_go(keep));
-        }
+        let gone: Vec<_> = logs.iter().flat_map(|log| log.let_go(keep)).collect();
+        tracing::debug!(messages = gone.len(), "there was no room for more: what can be told again is let go");
+        lock(&self.done).extend(gone);
     }
 
     /// How many messages are not acknowledged.

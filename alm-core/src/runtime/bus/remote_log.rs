@@ -44,6 +44,10 @@ struct State {
     tags: BTreeMap<Position, DeliveryTag>,
     /// What came in the place of an event and can't be read.
     doubts: BTreeMap<Position, Vec<Unreadable>>,
+    /// Where the log begins that the owner has, as far as it has said.
+    oldest: Position,
+    /// Whether the owner was asked last for what it did not tell.
+    is_untold: bool,
     /// Whether the owner has said that the log ends before some of the events that have come.
     is_denied: bool,
     /// What claims to be of this log, and its owner knows nothing of.
@@ -63,6 +67,12 @@ impl State {
     /// What every reader has done, for good.
     fn done(&self) -> Option<Position> {
         self.saved.iter().copied().min().flatten()
+    }
+
+    /// Whether the log stands still until its owner tells what comes next. Where no one has begun to read, the owner alone knows what
+    /// that is.
+    fn stands_before_a_gap(&self) -> bool {
+        self.is_untold && self.done().is_none_or(|done| !self.events.contains_key(&done.next()))
     }
 
     /// The events that follow one another from behind `after` on.
@@ -133,10 +143,13 @@ impl RemoteLog {
         state.tags.len() + state.doubts.values().map(Vec::len).sum::<usize>() + state.false_claims.len()
     }
 
-    /// There is no room for others: lets all but the first `keep` deliveries go, for the owner of the log can tell them again, and
-    /// gives their tags.
+    /// There is no room for others: when the log stands before a gap, lets all but the first `keep` deliveries go that its owner can
+    /// tell again, and gives their tags. Whatever is merely not handled yet stays: its owner may have trimmed it since.
     pub(super) fn let_go(&self, keep: usize) -> Vec<DeliveryTag> {
         let mut state = self.lock();
+        if !state.stands_before_a_gap() {
+            return Vec::new();
+        }
         state.reaches = state.end();
         if let Some((&first, _)) = state.doubts.iter().nth(keep) {
             // These no one could tell again.
@@ -144,6 +157,7 @@ impl RemoteLog {
             state.false_claims.extend(claims.into_values().flatten());
         }
         let Some((&first, _)) = state.tags.iter().nth(keep) else { return Vec::new() };
+        let first = first.max(state.oldest);
         state.events.split_off(&first);
         state.tags.split_off(&first).into_values().collect()
     }
@@ -202,7 +216,7 @@ impl RemoteLog {
             }
             state.end()
         };
-        let told = self.bus.replay(self.id, after, PAGE).await.map_err(unanswered)?;
+        let told = self.ask(after, PAGE).await.map_err(unanswered)?;
         tracing::debug!(log = %self.id, %after, events = told.len(), "a gap was asked of the owner of the log");
         let mut state = self.lock();
         if told.is_empty() {
@@ -232,6 +246,18 @@ impl RemoteLog {
         drop(state);
         self.news.notify_waiters();
         Ok(())
+    }
+
+    /// What the owner of the log tells of it.
+    async fn ask(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, BusError> {
+        let told = self.bus.replay(self.id, after, limit).await;
+        let mut state = self.lock();
+        state.is_untold = told.is_err();
+        if let Err(BusError::Gone { oldest }) = &told {
+            state.oldest = state.oldest.max(*oldest);
+        }
+        drop(state);
+        told
     }
 
     /// What was delivered comes again, with other tags.
@@ -274,7 +300,7 @@ impl Feed for RemoteFeed {
         if first == Some(Position::START.next()) {
             return Ok(Position::START.next());
         }
-        match self.log.bus.replay(self.log.id, Position::START, 1).await {
+        match self.log.ask(Position::START, 1).await {
             Ok(_) => Ok(Position::START.next()),
             // The bus may still have what its owner has not.
             Err(BusError::Gone { oldest }) => Ok(first.map_or(oldest, |first| first.min(oldest))),
