@@ -22,7 +22,7 @@ use crate::{
     consumer::ConsumerOptions,
     fault::ADAPTER,
     heads::{self, NatsHeads},
-    link::{Identity, Link, Period},
+    link::{HEADER_ROOM, Identity, LEAST_MESSAGE, Link, Period},
     options::{NatsOptions, OptionsError},
     publish, replay,
     stream::{StreamInfo, Wanted},
@@ -32,10 +32,6 @@ use crate::{
 
 /// How many events of a call are on their way at once.
 pub(crate) const WINDOW: usize = 1024;
-
-/// What the headers of an event may take, what a server puts before a message, and what a page of a replay has around it: what is
-/// taken can also be told again.
-const HEADER_ROOM: usize = 1024;
 
 /// An [`EventBus`] over NATS `JetStream`. Clones are the same connection.
 #[derive(Clone)]
@@ -156,7 +152,8 @@ impl EventBus for NatsBus {
     }
 
     fn max_event_bytes(&self) -> Option<usize> {
-        let of_server = self.0.link.max_payload()?;
+        // What takes less is not used at all.
+        let of_server = self.0.link.max_payload().filter(|most| *most >= LEAST_MESSAGE)?;
         let of_stream = match self.0.max_message.load(Ordering::Relaxed) {
             0 => usize::MAX,
             bytes => bytes,

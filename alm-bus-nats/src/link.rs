@@ -2,11 +2,17 @@
 
 use std::{
     future::ready,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use alm_core::ports::{BackendError, BackendErrorKind, BusState};
+use alm_core::{
+    domain::CloudEvent,
+    ports::{BackendError, BackendErrorKind, BusState},
+};
 use async_nats::{Client, ConnectOptions, Event, Message, Subject, client::Request, rustls};
 use bytes::Bytes;
 use tokio::{fs, sync::watch, time::timeout};
@@ -21,6 +27,13 @@ const PING: Duration = Duration::from_secs(10);
 
 /// How long a call waits for a connection that is not there; then it fails, so that whoever called knows.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// What the headers of an event may take, what a server puts before a message, and what a page of a replay has around it: what is
+/// taken can also be told again.
+pub(crate) const HEADER_ROOM: usize = 1024;
+
+/// The least that a message may have: any event fits in.
+pub(crate) const LEAST_MESSAGE: usize = CloudEvent::MAX_BYTES + HEADER_ROOM;
 
 /// How long the pauses between attempts to connect are, at first and at most.
 const FIRST_PAUSE_MILLIS: u64 = 50;
@@ -39,6 +52,8 @@ pub(crate) struct Link {
     state: watch::Receiver<State>,
     /// What the server or the client has complained about last.
     complaint: Arc<Mutex<Option<String>>>,
+    /// The period in which it was told that the server takes too little.
+    told_too_small: AtomicU64,
     pub(crate) timeout: Duration,
 }
 
@@ -67,11 +82,15 @@ impl Link {
         });
         let client = connect.connect(options.servers.clone()).await;
         let client = client.map_err(|error| not_applied(BackendErrorKind::Unavailable, "connect", error))?;
-        Ok(Self { client, state, complaint, timeout: options.request_timeout })
+        Ok(Self { client, state, complaint, told_too_small: AtomicU64::default(), timeout: options.request_timeout })
     }
 
     pub(crate) fn state(&self) -> BusState {
-        if self.state.borrow().up { BusState::Up } else { BusState::Down }
+        if self.is_connected() && self.too_small().is_none() { BusState::Up } else { BusState::Down }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.state.borrow().up
     }
 
     pub(crate) fn identity(&self) -> Option<Identity> {
@@ -82,13 +101,33 @@ impl Link {
         self.client.try_server_info().map(|info| info.max_payload)
     }
 
+    /// How large a message may be, if that is less than an event may need. Such a server is as good as none: what it does not take
+    /// could not be told again either, and whoever waits for it would wait for ever.
+    fn too_small(&self) -> Option<usize> {
+        self.max_payload().filter(|most| *most < LEAST_MESSAGE)
+    }
+
     /// Waits, not for long, until the connection is there.
     pub(crate) async fn up(&self, operation: &'static str) -> Result<Period, BackendError> {
         let mut state = self.state.clone();
         match timeout(WAIT.min(self.timeout), state.wait_for(|state| state.up)).await {
-            Ok(Ok(state)) => Ok(Period(state.changes)),
+            Ok(Ok(state)) => match self.too_small() {
+                None => Ok(Period(state.changes)),
+                Some(most) => Err(self.refused(state.changes, most, operation)),
+            },
             Ok(Err(_)) | Err(_) => Err(self.down(operation)),
         }
+    }
+
+    fn refused(&self, period: u64, most: usize, operation: &'static str) -> BackendError {
+        let why = format!(
+            "the NATS server takes messages of up to {most} bytes, and an event may need {LEAST_MESSAGE}: set `max_payload` of the \
+             server to no less, and restart it. Nothing is lost meanwhile: events wait in their logs"
+        );
+        if self.told_too_small.swap(period, Ordering::Relaxed) != period {
+            tracing::error!(max_payload = most, least = LEAST_MESSAGE, "{why}");
+        }
+        not_applied(BackendErrorKind::Unavailable, operation, why)
     }
 
     fn down(&self, operation: &'static str) -> BackendError {
@@ -152,7 +191,7 @@ impl Link {
 
     /// Ends the connection once what was written is sent, within a few seconds.
     pub(crate) async fn close(&self) {
-        if self.state() == BusState::Up && self.client.drain().await.is_ok() {
+        if self.is_connected() && self.client.drain().await.is_ok() {
             let mut state = self.state.clone();
             // Whether it ended in time or not, there is nothing more to be done.
             let _ = timeout(self.timeout, state.wait_for(|state| !state.up)).await;

@@ -148,7 +148,7 @@ impl NatsOptions {
     }
 
     /// How many deliveries of one consumer name may wait for their acknowledgement. Unset: what the consumer has, 4096 when it is
-    /// made.
+    /// made. For the services of ALM it must be 2048 at least: they make room for other logs once they hold so many.
     pub fn max_ack_pending(self, deliveries: u32) -> Self {
         Self { max_ack_pending: Some(deliveries), ..self }
     }

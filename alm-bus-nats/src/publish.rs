@@ -32,8 +32,8 @@ struct Stopped {
 }
 
 enum Why {
-    /// No stream takes it.
-    NoStream,
+    /// No stream takes it, or the stream is not as it must be.
+    NoStream(&'static str),
     /// It will never be taken.
     NeverTaken(String),
     Fault(BackendError),
@@ -48,13 +48,12 @@ pub(crate) async fn publish(bus: &Inner, events: &[Arc<Event>]) -> Result<(), Bu
         let Err(Stopped { at, why }) = send(bus, period, &events[stored..]).await else { break };
         stored += at;
         match why {
-            // It has gone since it was looked at: the server has lost its store, or someone has removed it.
-            Why::NoStream if !looked_again => {
+            // It has changed since it was looked at: the server has lost its store, say, or someone has removed it.
+            Why::NoStream(_) if !looked_again => {
                 looked_again = true;
                 bus.forget().await;
             }
-            Why::NoStream => {
-                let source = "no stream takes the events";
+            Why::NoStream(source) => {
                 return Err(unknown(BackendErrorKind::Unavailable, "publish", source).into());
             }
             Why::NeverTaken(reason) => return Err(BusError::Rejected { event: events[stored].id, reason }),
@@ -130,15 +129,16 @@ fn message(event: &Event) -> PublishMessage {
 
 fn why(error: PublishError) -> Why {
     let kind = match error.kind() {
-        PublishErrorKind::StreamNotFound => return Why::NoStream,
-        PublishErrorKind::MaxPayloadExceeded => return Why::NeverTaken(reason(&error)),
+        PublishErrorKind::StreamNotFound => return Why::NoStream("no stream takes the events"),
+        // That is the fault of the server: none that is used takes less than an event may need.
+        PublishErrorKind::MaxPayloadExceeded => BackendErrorKind::NotWritable,
         PublishErrorKind::TimedOut => BackendErrorKind::Timeout,
         PublishErrorKind::BrokenPipe => BackendErrorKind::Unavailable,
         PublishErrorKind::MaxAckPending => BackendErrorKind::Overloaded,
         PublishErrorKind::WrongLastMessageId | PublishErrorKind::WrongLastSequence => BackendErrorKind::Internal,
         PublishErrorKind::Other => match error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()) {
             Some(refused) if refused.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => {
-                return Why::NeverTaken(reason(&error));
+                return Why::NoStream("the stream takes less than an event may need");
             }
             Some(refused) => kind_of(refused.code(), refused.error_code()),
             None => BackendErrorKind::Unavailable,
@@ -147,6 +147,14 @@ fn why(error: PublishError) -> Why {
     Why::Fault(unknown(kind, "publish", error))
 }
 
-fn reason(error: &PublishError) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_is_too_large_for_a_server_waits_for_another() {
+        let Why::Fault(error) = why(PublishErrorKind::MaxPayloadExceeded.into()) else { panic!("it is given up") };
+        assert_eq!(error.kind, BackendErrorKind::NotWritable);
+        assert!(error.is_retryable());
+    }
 }

@@ -11,7 +11,7 @@ use uuid::Builder;
 use crate::{
     api::ApiError,
     fault::not_applied,
-    link::{Link, Period},
+    link::{LEAST_MESSAGE, Link, Period},
     options::{NatsOptions, Storage},
     subjects::covers,
 };
@@ -173,6 +173,9 @@ impl Wanted {
         if flag("no_ack") {
             set("no_ack", false.into());
         }
+        if usize::try_from(number("max_msg_size")).is_ok_and(|most| 0 < most && most < LEAST_MESSAGE) {
+            set("max_msg_size", LEAST_MESSAGE.into());
+        }
         let max_age = match self.max_age {
             Some(age) => age,
             None => u64::try_from(number("max_age")).unwrap_or(0),
@@ -266,6 +269,7 @@ mod tests {
             json!({"subjects": ["alm.>"]}),
             json!({"subjects": ["other", "alm.v1.*.*"], "max_age": 7, "duplicate_window": 7}),
             json!({"max_bytes": 1000, "max_age": 600_000_000_000_u64, "num_replicas": 3, "compression": "s2"}),
+            json!({"max_msg_size": 263_168}),
             json!({"duplicate_window": 900_000_000_000_u64, "metadata": {"a": "b"}, "discard": "new"}),
         ] {
             assert_eq!(changed(&options(), &more), None, "{more}");
@@ -286,6 +290,7 @@ mod tests {
             (options(), json!({"subjects": ["alm.v1.apps.created", "x"]}), json!({"subjects": ["x", "alm.v1.*.*"]})),
             (options(), json!({"duplicate_window": 5}), json!({"duplicate_window": 120_000_000_000_u64})),
             (options(), json!({"no_ack": true, "compression": "s2"}), json!({"no_ack": false})),
+            (options(), json!({"max_msg_size": 263_167}), json!({"max_msg_size": 263_168})),
             (options().replicas(3), json!({"num_replicas": 1}), json!({"num_replicas": 3})),
             (options().max_bytes(9), json!({"max_bytes": -1}), json!({"max_bytes": 9})),
             (

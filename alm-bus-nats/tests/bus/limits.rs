@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use alm_core::{
-    domain::{AppData, CloudEvent, Description, Event, EventData},
-    ports::{BackendErrorKind, BusError, EventBus, Outcome},
-    testing::fixtures::app,
+    domain::{Changelog, CloudEvent, Event, EventData, LogId, Position, VersionData},
+    ports::{BackendErrorKind, BusError, BusState, EventBus, Ids, Outcome, SystemIds},
+    testing::fixtures::{consumer, version},
 };
 use alm_test_support::nats::NatsServer;
 use async_nats::jetstream::{
@@ -13,66 +13,100 @@ use async_nats::jetstream::{
     stream::{Config, DiscardPolicy},
 };
 
-use crate::given::{a_log, a_name, connect, events, fault, ids_of, options, subscribe, take};
+use futures_util::TryStreamExt;
+use serde_json::json;
 
-/// Events of one log, of which the one at `position` has a document of so many bytes.
-fn with_one_of(size: usize, position: u64) -> Vec<Arc<Event>> {
-    let mut all = events(a_log(), 1, 5);
-    let of_description = |length: usize| {
-        let description = Description::parse("x".repeat(length)).unwrap();
-        let mut event = Event::clone(&all[usize::try_from(position).unwrap() - 1]);
-        event.event.data = EventData::AppCreated(AppData { description, ..AppData::from(&app(1, "a")) });
-        event
-    };
-    let empty = CloudEvent::encode(&of_description(0)).len();
-    let event = of_description(size - empty);
-    assert_eq!(CloudEvent::encode(&event).len(), size);
-    all[usize::try_from(position).unwrap() - 1] = Arc::new(event);
+use crate::given::{a_log, a_name, connect, events, fault, ids_of, options, subscribe, take, told};
+
+/// What the largest event may need, with its headers.
+const LEAST: usize = CloudEvent::MAX_BYTES + 1024;
+
+/// Events of one log, of which the last has the largest document that there can be: JSON makes six bytes of such a character.
+fn with_the_largest(log: LogId) -> Vec<Arc<Event>> {
+    let mut all = events(log, 1, 3);
+    let mut version = VersionData::from(&version(1, 1, "v1"));
+    version.changelog = Changelog::parse("\u{1}".repeat(32 * 1024)).unwrap();
+    Arc::make_mut(&mut all[2]).event.data = EventData::VersionCreated(version);
+    assert!(CloudEvent::encode(&all[2]).len() > 190_000);
+    all
+}
+
+/// Events of one log, of which the last is of a type that is not published.
+fn with_one_that_is_never_taken(log: LogId, last: u64) -> Vec<Arc<Event>> {
+    let mut all = events(log, 1, last);
+    let document =
+        json!({"almlog": log, "sequence": last.to_string(), "id": SystemIds.uuid_v7(), "type": "TeamCreated"});
+    let unread = CloudEvent::decode_as_is(document.to_string().as_bytes()).unwrap();
+    *all.last_mut().unwrap() = Arc::new(unread);
     all
 }
 
 #[tokio::test]
-async fn an_event_is_taken_up_to_the_bound_that_is_told_and_refused_beyond_what_the_server_takes() {
+async fn a_server_that_takes_less_than_an_event_may_need_is_not_used() {
     // given
-    let server = NatsServer::start_with(|_| "max_payload: 3000".to_owned());
+    let server = NatsServer::start_with(|_| format!("max_payload: {}", LEAST - 1));
     let bus = connect(options(&server.url(), &a_name())).await;
-    let mut reader = subscribe(&bus, "reader").await;
-    let bound = bus.max_event_bytes().unwrap();
-    // There is room for headers, and for what a page of a replay has around it.
-    assert!((1900..2488).contains(&bound), "{bound}");
 
-    // then
-    let all = with_one_of(bound, 3);
-    bus.publish(&all).await.unwrap();
-    assert_eq!(take(reader.as_mut(), 5).await, all);
-
-    let all = with_one_of(3001, 3);
-    let error = bus.publish(&all).await.unwrap_err();
-    assert!(matches!(&error, BusError::Rejected { event, .. } if *event == all[2].id), "{error:?}");
-    assert!(!error.is_retryable());
-    assert_eq!(ids_of(&take(reader.as_mut(), 2).await), ids_of(&all[..2]), "those before it are stored");
-    bus.publish(&all[3..]).await.unwrap();
-    assert_eq!(ids_of(&take(reader.as_mut(), 2).await), ids_of(&all[3..]), "and nothing else was");
+    // then each call says why, and nothing is taken that could not be told again
+    let error = fault(bus.publish(&events(a_log(), 1, 1)).await.unwrap_err());
+    assert_eq!((error.kind, error.outcome), (BackendErrorKind::Unavailable, Outcome::NotApplied));
+    for said in [(LEAST - 1).to_string(), LEAST.to_string(), "max_payload".to_owned()] {
+        assert!(told(&error).contains(&said), "{said}: {}", told(&error));
+    }
+    assert!(bus.subscribe(&consumer("reader")).await.is_err());
+    assert!(bus.replay(a_log(), Position::START, 1).await.is_err());
+    assert_eq!((bus.state(), bus.max_event_bytes()), (BusState::Down, None));
+    let jetstream = jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    assert!(jetstream.stream_names().try_next().await.unwrap().is_none());
 }
 
 #[tokio::test]
-async fn the_bound_of_the_stream_counts_too() {
-    let (server, name) = (NatsServer::shared(), a_name());
+async fn a_server_that_takes_as_much_as_an_event_may_need_takes_any() {
+    let server = NatsServer::start_with(|_| format!("max_payload: {LEAST}"));
+    let bus = connect(options(&server.url(), &a_name())).await;
+    let mut reader = subscribe(&bus, "reader").await;
+    assert_eq!((bus.state(), bus.max_event_bytes()), (BusState::Up, Some(CloudEvent::MAX_BYTES)));
+
+    let all = with_the_largest(a_log());
+    bus.publish(&all).await.unwrap();
+    assert_eq!(take(reader.as_mut(), 3).await, all);
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_less_than_an_event_may_need_is_made_to_take_it() {
+    // given
+    let (server, name, log) = (NatsServer::shared(), a_name(), a_log());
     let jetstream = jetstream::new(async_nats::connect(server.url()).await.unwrap());
     let subjects = vec![format!("{name}.v1.*.*")];
-    jetstream
-        .create_stream(Config { name: name.clone(), subjects, max_message_size: 2000, ..Config::default() })
-        .await
-        .unwrap();
+    let small = Config { name: name.clone(), subjects, max_message_size: 2000, ..Config::default() };
+    jetstream.create_stream(small).await.unwrap();
+    let is = async || jetstream.get_stream(&name).await.unwrap().cached_info().config.clone();
     let bus = connect(options(&server.url(), &name)).await;
-    bus.publish(&events(a_log(), 1, 1)).await.unwrap();
-    let bound = bus.max_event_bytes().unwrap();
-    assert!((900..1488).contains(&bound), "{bound}");
 
-    bus.publish(&with_one_of(bound, 2)).await.unwrap();
-    let all = with_one_of(2001, 2);
+    // when, then
+    let all = with_the_largest(log);
+    bus.publish(&all).await.unwrap();
+    assert_eq!(usize::try_from(is().await.max_message_size).unwrap(), LEAST);
+    assert_eq!(bus.max_event_bytes(), Some(CloudEvent::MAX_BYTES));
+
+    // and also when someone makes it so while it is used
+    jetstream.update_stream(Config { max_message_size: 2000, ..is().await }).await.unwrap();
+    let more = with_the_largest(a_log());
+    bus.publish(&more).await.unwrap();
+    let mut reader = subscribe(&bus, "reader").await;
+    assert_eq!(take(reader.as_mut(), 6).await, [all, more].concat());
+}
+
+#[tokio::test]
+async fn an_event_that_is_never_taken_is_told_and_those_before_it_are_stored() {
+    let server = NatsServer::shared();
+    let bus = connect(options(&server.url(), &a_name())).await;
+    let mut reader = subscribe(&bus, "reader").await;
+    let all = with_one_that_is_never_taken(a_log(), 3);
     let error = bus.publish(&all).await.unwrap_err();
-    assert!(matches!(&error, BusError::Rejected { event, .. } if *event == all[1].id), "{error:?}");
+    assert!(matches!(&error, BusError::Rejected { event, .. } if *event == all[2].id), "{error:?}");
+    assert!(!error.is_retryable());
+    assert_eq!(take(reader.as_mut(), 2).await, all[..2]);
 }
 
 #[tokio::test]
@@ -84,7 +118,7 @@ async fn a_bus_that_was_never_connected_knows_no_bound() {
 
 #[tokio::test]
 async fn a_stream_that_is_full_takes_no_writes() {
-    let (server, name) = (NatsServer::start_with(|_| "max_payload: 3000".to_owned()), a_name());
+    let (server, name) = (NatsServer::shared(), a_name());
     let jetstream = jetstream::new(async_nats::connect(server.url()).await.unwrap());
     let subjects = vec![format!("{name}.v1.*.*")];
     let full =
@@ -97,8 +131,8 @@ async fn a_stream_that_is_full_takes_no_writes() {
     assert_eq!((error.kind, error.outcome), (BackendErrorKind::NotWritable, Outcome::Unknown));
     assert!(error.is_retryable());
 
-    // and what stands before one that is too large is told first
-    let error = bus.publish(&with_one_of(3001, 5)).await.unwrap_err();
+    // and what stands before one that is never taken is told first
+    let error = bus.publish(&with_one_that_is_never_taken(a_log(), 5)).await.unwrap_err();
     assert_eq!(fault(error).kind, BackendErrorKind::NotWritable);
 }
 

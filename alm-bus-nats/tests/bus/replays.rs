@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use alm_core::{
-    domain::{Event, LogId, Position},
+    domain::{Changelog, CloudEvent, Event, LogId, Position, Version},
     ports::{BackendErrorKind, BusError, Committer, EventBus, EventLog, Head},
     testing::{
         Fault, Faulty, Switch,
-        fixtures::{app, of},
+        fixtures::{app, of, version},
     },
 };
 use alm_store_memory::MemoryStore;
@@ -45,15 +45,31 @@ async fn replayed(bus: &alm_bus_nats::NatsBus, log: LogId, after: u64, limit: us
 
 #[tokio::test]
 async fn a_replay_that_is_larger_than_a_message_comes_whole() {
-    let server = NatsServer::start_with(|_| "max_payload: 4096".to_owned());
+    let server = NatsServer::start_with(|_| "max_payload: 300000".to_owned());
     let bus = connect(options(&server.url(), &a_name())).await;
-    let log = log(500).await;
+    let log = log(2_500).await;
+    let _serving = serve(&bus, log.clone());
+    let all = log.read(Position::START, usize::MAX).await.unwrap();
+    let bytes: usize = all.iter().map(|event| CloudEvent::encode(event).len()).sum();
+    assert!(bytes > 900_000, "{bytes}");
+    assert_eq!(replayed(&bus, log.log_id(), 0, usize::MAX).await, all);
+    assert_eq!(replayed(&bus, log.log_id(), 499, 1_500).await, all[499..1_999]);
+    assert_eq!(replayed(&bus, log.log_id(), 2_500, 300).await, []);
+    assert_eq!(replayed(&bus, log.log_id(), 0, 0).await, []);
+}
+
+#[tokio::test]
+async fn the_largest_event_is_told_again_by_the_smallest_server() {
+    let server = NatsServer::start_with(|_| format!("max_payload: {}", CloudEvent::MAX_BYTES + 1024));
+    let bus = connect(options(&server.url(), &a_name())).await;
+    let log = log(1).await;
+    // JSON makes six bytes of such a character.
+    let changelog = Changelog::parse("\u{1}".repeat(32 * 1024)).unwrap();
+    let version = Version { changelog, ..version(1, 1, "v1") };
+    log.commit(of(alm_core::changeset::Change::version_created(&version))).await.unwrap();
     let _serving = serve(&bus, log.clone());
     let all = log.read(Position::START, usize::MAX).await.unwrap();
     assert_eq!(replayed(&bus, log.log_id(), 0, usize::MAX).await, all);
-    assert_eq!(replayed(&bus, log.log_id(), 99, 300).await, all[99..399]);
-    assert_eq!(replayed(&bus, log.log_id(), 500, 300).await, []);
-    assert_eq!(replayed(&bus, log.log_id(), 0, 0).await, []);
 }
 
 #[tokio::test]
@@ -105,7 +121,7 @@ async fn an_answer_that_is_none_is_an_error() {
     let (server, name, foreign) = (NatsServer::shared(), a_name(), a_log());
     let bus = connect(options(&server.url(), &name)).await;
     let log = log(1).await;
-    let event = alm_core::domain::CloudEvent::encode(&log.read(Position::START, 1).await.unwrap()[0]);
+    let event = CloudEvent::encode(&log.read(Position::START, 1).await.unwrap()[0]);
     let event = String::from_utf8(event).unwrap();
     let client = async_nats::connect(server.url()).await.unwrap();
     let mut asked = client.subscribe(format!("{name}.replay.v1.{foreign}")).await.unwrap();
