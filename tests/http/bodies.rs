@@ -19,9 +19,8 @@ async fn with_bodies(server: &Server) -> Vec<(String, String)> {
     root.account("carol", "user").await;
     let document = root.document().await;
     let operations = document.operations().filter(|operation| !operation.json["requestBody"].is_null());
-    let operations: Vec<_> = operations
-        .map(|operation| (operation.method, operation.path.replace("{id}", "1").replace("{username}", "carol")))
-        .collect();
+    let operations: Vec<_> =
+        operations.map(|operation| (operation.method.clone(), operation.of_the_first("carol"))).collect();
     assert_eq!(operations.len(), 9, "{operations:?}");
     operations
 }
