@@ -9,7 +9,7 @@ use alm_core::{
     Alm,
     changeset::{Changeset, Checkpoint},
     domain::{Event, Position, Timestamp},
-    ports::{Committer, EventBus},
+    ports::{BusError, Committer, EventBus},
     testing::{
         Call, Fault, Faulty, FaultyBus, Gate, MemoryBus, Operation, Switch,
         fixtures::stamp,
@@ -98,6 +98,11 @@ async fn what_the_owner_says_that_it_has_no_more_is_kept() {
     bus.publish(&log[..1]).await.unwrap();
     audited(&audit, 1).await;
     let _app = run(&app);
+    eventually("the owner says where its log begins", async || {
+        let told = bus.replay(app.store().log_id(), Position::START, 1).await;
+        matches!(told, Err(BusError::Gone { .. })).then_some(())
+    })
+    .await;
 
     // when there is no room for more
     bus.publish(&log[2..]).await.unwrap();
