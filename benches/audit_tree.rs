@@ -1,4 +1,4 @@
-//! What it costs that the audit log proves itself, in SQLite on this machine: how fast entries are recorded and signed for, how long
+//! What it costs that the audit log proves itself, in `SQLite` on this machine: how fast entries are recorded and signed for, how long
 //! after an entry its checkpoint is there, how fast all of it is verified, and how long a proof takes.
 //!
 //! `cargo bench --bench audit_tree`; `ENTRIES` and `EVENTS` tell how many entries the log has in the end, and how many of them come

@@ -44,7 +44,7 @@ pub(crate) async fn run(
     let bus = connected(settings).await?;
     let mut alm = built(settings, services, &storage, Some(&jwt), bus.clone());
     if services.has(SourceService::AuditService)
-        && let Some(tree) = audit::key::tree(settings, &storage)?
+        && let Some(tree) = audit::key::tree(settings, &storage).await?
     {
         alm = alm.audit_tree(tree);
     }

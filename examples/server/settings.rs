@@ -69,7 +69,7 @@ Examples:
     Verify(VerifyArgs),
     /// Print every entry, the oldest first
     Export(ExportArgs),
-    /// Print the public key, by which others check what is signed
+    /// Print the public key by which others check what is signed, and below it those of AUDIT_EARLIER_KEYS
     PublicKey,
     /// Make a key for AUDIT_KEY and print it
     NewKey(NewKeyArgs),

@@ -65,7 +65,20 @@ pub(crate) enum Storage {
 impl Storage {
     /// Opens the store. The schema is brought up to date when `migrate` says so.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        let migrates = settings.migrate == Migrate::Auto;
+        Self::opened(settings, settings.migrate == Migrate::Auto).await
+    }
+
+    /// Opens a store that must be there, and changes nothing.
+    pub(crate) async fn open_as_it_is(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        if let DbUrl::Sqlite(path) = &settings.db_url
+            && !path.exists()
+        {
+            return Err(format!("DB_URL: there is no {}", path.display()).into());
+        }
+        Self::opened(settings, false).await
+    }
+
+    async fn opened(settings: &Settings, migrates: bool) -> Result<Self, Box<dyn Error>> {
         match &settings.db_url {
             DbUrl::Memory => Ok(Self::Memory(Arc::default())),
             DbUrl::Sqlite(path) => {

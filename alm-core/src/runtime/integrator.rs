@@ -2,16 +2,22 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
 
 use crate::{
     domain::AuditIndex,
-    ports::{AuditFilter, Contention, Growth, KeptCheckpoint, KeptTile, StoreError, Timer},
-    services::{Alm, AuditTree, KeptError},
+    ports::{
+        BackendError, BackendErrorKind, CheckpointOutlet, Contention, Growth, KeptCheckpoint, KeptTile, StoreError,
+        Timer,
+    },
+    services::{Alm, AuditTree, KeptError, entries_behind},
     tlog::{Hash, Tiles, TreeError, append, entry_bytes, leaf_hash, root, tiles_for_append},
 };
 
@@ -48,11 +54,20 @@ pub enum IntegrationError {
         /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An entry is not there.
-    #[error("the audit log has no entry {missing}, but later ones")]
+    /// The entries do not follow on each other: one is not there and later ones are, or one is there twice.
+    #[error("what follows in the audit log is not entry {missing}")]
     Gap {
         /// The index at which there is none.
         missing: AuditIndex,
+    },
+    /// The tree is smaller than it was when this process signed it. After a failover of the database that lost its last commits it may
+    /// be; a server that is started anew goes on from what is there.
+    #[error("the tree over the audit log has {size} entries, and {signed} were signed for")]
+    RolledBack {
+        /// How many entries it has.
+        size: u64,
+        /// How many it had.
+        signed: u64,
     },
     /// The store failed.
     #[error(transparent)]
@@ -63,7 +78,13 @@ impl IntegrationError {
     /// Whether someone must have touched what is kept: no fault of a store or a program does that.
     pub fn is_tampering(&self) -> bool {
         match self {
-            Self::Checkpoint { .. } | Self::Tree { .. } | Self::Tiles { .. } | Self::Gap { .. } => true,
+            Self::Checkpoint { .. }
+            | Self::Tree { .. }
+            | Self::Tiles { .. }
+            | Self::Gap { .. }
+            | Self::RolledBack { .. } => true,
+            // What can't be read was written by someone else.
+            Self::Store(StoreError::Backend(fault)) => fault.kind == BackendErrorKind::Corrupt,
             Self::Store(_) => false,
         }
     }
@@ -73,19 +94,32 @@ impl IntegrationError {
 pub struct Integrator {
     alm: Alm,
     tree: AuditTree,
-    /// The size of the last checkpoint that all outlets have.
-    let_out: AtomicU64,
+    /// The newest checkpoint that this process has signed, or has found to be right.
+    right: Mutex<Option<Right>>,
+}
+
+#[derive(Clone)]
+struct Right {
+    kept: KeptCheckpoint,
+    root: Hash,
 }
 
 impl Integrator {
     /// The integrator of `alm`, `None` when no tree is [plugged in](crate::AlmBuilder::audit_tree).
     pub fn of(alm: &Alm) -> Option<Self> {
         let tree = alm.inner.audit_tree.clone()?;
-        Some(Self { alm: alm.clone(), tree, let_out: AtomicU64::new(0) })
+        Some(Self { alm: alm.clone(), tree, right: Mutex::default() })
     }
 
-    /// Integrates for ever.
+    /// Integrates for ever, and gives each outlet what it lacks.
     pub async fn run(&self, timer: &dyn Timer) {
+        // An outlet that hangs must not keep anything from being signed.
+        let letting_out =
+            join_all(self.tree.outlets.iter().map(|outlet| self.keep_letting_out(outlet.as_ref(), timer)));
+        join(self.keep_integrating(timer), letting_out).await;
+    }
+
+    async fn keep_integrating(&self, timer: &dyn Timer) {
         let mut backoff = Backoff::default();
         loop {
             // A bug in a store must not stop the others.
@@ -111,6 +145,43 @@ impl Integrator {
         }
     }
 
+    async fn keep_letting_out(&self, outlet: &dyn CheckpointOutlet, timer: &dyn Timer) {
+        let (mut has, mut backoff) = (None, Backoff::default());
+        loop {
+            let pause = match self.let_out_to(outlet, &mut has).await {
+                Ok(()) => {
+                    backoff.reset();
+                    LOOK
+                }
+                Err(error) => {
+                    let delay = backoff.next(self.alm.random());
+                    tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "a checkpoint is not let out");
+                    delay
+                }
+            };
+            timer.sleep(pause).await;
+        }
+    }
+
+    /// Gives an outlet the newest checkpoint that is known to be right, unless it is what it `has`.
+    ///
+    /// # Errors
+    /// The outlet failed.
+    pub async fn let_out_to(
+        &self,
+        outlet: &dyn CheckpointOutlet,
+        has: &mut Option<KeptCheckpoint>,
+    ) -> Result<(), BackendError> {
+        let newest = self.right().as_ref().map(|right| right.kept.clone());
+        if let Some(newest) = newest
+            && has.as_ref() != Some(&newest)
+        {
+            outlet.publish(&newest).await?;
+            *has = Some(newest);
+        }
+        Ok(())
+    }
+
     /// Adds all that is new, in small steps, each with a checkpoint of its own; says how many entries that were.
     ///
     /// # Errors
@@ -129,29 +200,39 @@ impl Integrator {
 
     async fn step(&self) -> Result<usize, IntegrationError> {
         let newest = self.tree.store.newest_checkpoint().await?;
-        if let Some(newest) = &newest {
-            self.let_out(newest).await;
-        }
         let size = newest.as_ref().map_or(0, |newest| newest.size);
+        let known = self.right().clone();
+        if let Some(known) = &known
+            && size < known.kept.size
+        {
+            return Err(IntegrationError::RolledBack { size, signed: known.kept.size });
+        }
         let leaves = self.leaves_after(size).await?;
-        if leaves.is_empty() {
+        let is_known = newest.as_ref() == known.as_ref().map(|known| &known.kept);
+        if leaves.is_empty() && is_known {
             return Ok(0);
         }
         let tiles = self.tiles(size).await?;
         if let Some(newest) = newest {
-            self.examine(&newest, &tiles)?;
+            let root = self.examine(&newest, &tiles)?;
+            if known.is_some_and(|known| known.kept.size == size && known.root != root) {
+                return Err(IntegrationError::Tree { size });
+            }
+            *self.right() = Some(Right { kept: newest, root });
+        }
+        if leaves.is_empty() {
+            return Ok(0);
         }
         let unreadable = |error: TreeError| IntegrationError::Tiles { size, source: error.into() };
         let grown = append(size, &tiles, &leaves).map_err(unreadable)?;
         let note =
             self.tree.sign(grown.size, grown.root).map_err(|source| IntegrationError::Checkpoint { size, source })?;
-        let checkpoint = KeptCheckpoint { size: grown.size, at: self.alm.now(), note };
+        let kept = KeptCheckpoint { size: grown.size, at: self.alm.now(), note };
         let tiles = grown.tiles.into_iter().map(|(id, tile)| KeptTile { id, hashes: tile.to_bytes() }).collect();
-        let growth = Growth { from: size, tiles, checkpoint: checkpoint.clone() };
-        match self.tree.store.grow(growth).await {
+        match self.tree.store.grow(Growth { from: size, tiles, checkpoint: kept.clone() }).await {
             Ok(()) => {
-                tracing::info!(size = grown.size, root = %grown.root, note = ?checkpoint.note, "checkpoint of the audit log");
-                self.let_out(&checkpoint).await;
+                tracing::info!(size = grown.size, root = %grown.root, note = ?kept.note, "checkpoint of the audit log");
+                *self.right() = Some(Right { kept, root: grown.root });
                 Ok(leaves.len())
             }
             // The role has two holders for a moment, or an earlier try was kept after all.
@@ -162,8 +243,7 @@ impl Integrator {
 
     /// The hashes of the entries behind the first `size`.
     async fn leaves_after(&self, size: u64) -> Result<Vec<Hash>, IntegrationError> {
-        let after = (size > 0).then_some(AuditIndex::new(size));
-        let entries = self.alm.inner.store.audit_entries(&AuditFilter::default(), after, BATCH).await?;
+        let entries = entries_behind(self.alm.inner.store.as_ref(), size, BATCH).await?;
         let mut leaves = Vec::with_capacity(entries.len());
         for (entry, index) in entries.iter().zip(size + 1..) {
             if entry.index.get() != index {
@@ -183,33 +263,17 @@ impl Integrator {
         })
     }
 
-    /// Makes sure that nothing is signed on top of what was not.
-    fn examine(&self, newest: &KeptCheckpoint, tiles: &Tiles) -> Result<(), IntegrationError> {
+    /// Makes sure that nothing is signed on top of what was not; gives the root that was signed.
+    fn examine(&self, newest: &KeptCheckpoint, tiles: &Tiles) -> Result<Hash, IntegrationError> {
         let size = newest.size;
         let signed = self.tree.read(newest).map_err(|source| IntegrationError::Checkpoint { size, source })?;
         let found = root(size, tiles).map_err(|error| IntegrationError::Tiles { size, source: error.into() })?;
-        if signed.root() == found { Ok(()) } else { Err(IntegrationError::Tree { size }) }
+        if signed.root() == found { Ok(found) } else { Err(IntegrationError::Tree { size }) }
     }
 
-    /// Gives a checkpoint to all outlets, unless they have had it. What can't be given now is given at the next look, or a newer one.
-    async fn let_out(&self, checkpoint: &KeptCheckpoint) {
-        if self.let_out.load(Ordering::Relaxed) >= checkpoint.size {
-            return;
-        }
-        let mut all = true;
-        for outlet in &self.tree.outlets {
-            if let Err(error) = outlet.publish(checkpoint).await {
-                all = false;
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    size = checkpoint.size,
-                    "a checkpoint is not let out"
-                );
-            }
-        }
-        if all {
-            self.let_out.store(checkpoint.size, Ordering::Relaxed);
-        }
+    fn right(&self) -> MutexGuard<'_, Option<Right>> {
+        // Nothing panics while it is held.
+        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use crate::{
-    domain::{AuditIndex, Subject},
+    domain::{AuditEntry, AuditIndex, Subject},
     policy::Action,
-    ports::{BackendError, CheckpointOutlet, KeptCheckpoint, StoreError, TileId, TreeStore},
+    ports::{AuditFilter, BackendError, CheckpointOutlet, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
     tlog::{
         Checkpoint, Hash, Signer, Tile, TileError, Tiles, TreeError, Verifier, entry_bytes, leaf_hash, open,
         prove_consistency, prove_inclusion, root, tiles_for_consistency, tiles_for_inclusion, tiles_for_root,
@@ -76,6 +76,19 @@ impl fmt::Debug for AuditTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditTree").field("origin", &self.signer.verifier().name()).finish_non_exhaustive()
     }
+}
+
+/// The entries behind the first `size`, at most `limit`. The last of those before is read once more: when there are two with its index,
+/// the second comes first here.
+pub(crate) async fn entries_behind(store: &dyn Store, size: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    let before = size.checked_sub(1);
+    let after = before.filter(|before| *before > 0).map(AuditIndex::new);
+    let limit = limit + usize::from(before.is_some());
+    let mut entries = store.audit_entries(&AuditFilter::default(), after, limit).await?;
+    if entries.first().is_some_and(|first| first.index.get() == size) {
+        entries.remove(0);
+    }
+    Ok(entries)
 }
 
 /// Tiles can't be had.
@@ -195,8 +208,11 @@ impl Proofs<'_> {
     /// Those of every use case, and [`Error::NotConfigured`] without a [tree](crate::AlmBuilder::audit_tree).
     pub async fn tile(&self, cx: &Context, id: TileId) -> Result<Option<Tile>, Error> {
         self.0.authorize(cx, Action::GetAuditTile, Subject::Audit).await?;
-        let tiles = self.tree()?.kept(&[id]).await.map_err(unreadable)?;
-        Ok(tiles.get(id).cloned())
+        let tree = self.tree()?;
+        let signed = self.signed(tree).await?;
+        let tiles = tree.kept(&[id]).await.map_err(unreadable)?;
+        let hashes = tiles.get(id).and_then(|tile| tile.hashes().get(..id.width_in(signed).into()));
+        Ok(hashes.and_then(|hashes| Tile::new(hashes.to_vec()).ok()))
     }
 
     async fn signed(&self, tree: &AuditTree) -> Result<u64, Error> {

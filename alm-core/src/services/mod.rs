@@ -29,9 +29,9 @@ pub use alm::Alm;
 pub use apps::Apps;
 pub use audit::Audit;
 #[cfg(feature = "tlog")]
-pub(crate) use audit_tree::KeptError;
-#[cfg(feature = "tlog")]
 pub use audit_tree::{AuditTree, ConsistencyProof, InclusionProof, Proofs};
+#[cfg(feature = "tlog")]
+pub(crate) use audit_tree::{KeptError, entries_behind};
 pub use builder::AlmBuilder;
 pub use context::{Context, Idempotency};
 pub use deployments::Deployments;

@@ -10,10 +10,11 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    domain::AuditIndex,
-    ports::{AuditFilter, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
+    ports::{BackendErrorKind, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
     tlog::{Checkpoint, Hash, Rehash, TILE_WIDTH, Tile, TreeError, Verifier, entry_bytes, open},
 };
+
+use super::audit_tree::entries_behind;
 
 /// How many entries or checkpoints are read at once.
 const PAGE: usize = 2000;
@@ -43,8 +44,7 @@ pub trait AuditSource: Send {
 #[async_trait]
 impl AuditSource for &dyn Store {
     async fn leaves(&mut self, after: u64, limit: usize) -> Result<Vec<Leaf>, VerifyError> {
-        let after = (after > 0).then_some(AuditIndex::new(after));
-        let entries = self.audit_entries(&AuditFilter::default(), after, limit).await?;
+        let entries = entries_behind(*self, after, limit).await?;
         Ok(entries.iter().map(|entry| Leaf { index: entry.index.get(), bytes: entry_bytes(entry) }).collect())
     }
 }
@@ -62,6 +62,13 @@ pub enum VerifyError {
     /// What was exported can't be read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl VerifyError {
+    /// Whether what is kept is no entry, whatever wrote it.
+    fn is_of_the_data(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Backend(fault)) if fault.kind == BackendErrorKind::Corrupt)
+    }
 }
 
 /// What [`verify_audit`] has found.
@@ -99,6 +106,10 @@ pub enum Tampering {
     },
     /// The entry is not there, and later ones are.
     Missing,
+    /// There are two of this index.
+    Twice,
+    /// It is no entry.
+    Unreadable,
     /// The log ends before this entry, and a checkpoint covers it.
     Truncated {
         /// The size of that checkpoint.
@@ -121,6 +132,8 @@ impl fmt::Display for Tampered {
                 write!(f, "entry {index} is not what the checkpoint of {checkpoint} entries was signed for")
             }
             Tampering::Missing => write!(f, "entry {index} is missing"),
+            Tampering::Twice => write!(f, "entry {index} is there twice"),
+            Tampering::Unreadable => write!(f, "entry {index} can't be read"),
             Tampering::Truncated { checkpoint } => {
                 write!(f, "the log ends before entry {index}, and a checkpoint of {checkpoint} entries was signed")
             }
@@ -232,7 +245,12 @@ impl Check<'_> {
     ) -> Result<Verification, VerifyError> {
         let tampered = self.find(source, progress).await?;
         let size = self.rehash.size();
-        let entries = tampered.as_ref().map_or(size, |tampered| size.min(tampered.index - 1).max(self.right));
+        let entries = match &tampered {
+            None => size,
+            // Nothing shows that those behind the last checkpoint that is right are.
+            Some(Tampered { what: Tampering::Checkpoint, .. }) => self.right,
+            Some(tampered) => size.min(tampered.index - 1),
+        };
         let unsigned = entries - self.right.min(entries);
         Ok(Verification { entries, unsigned, checkpoints: self.checkpoints, tampered })
     }
@@ -248,10 +266,10 @@ impl Check<'_> {
                 match self.read(source, wanted).await? {
                     Read::Some => progress(self.rehash.size()),
                     Read::End => {
-                        let index = self.suspect.map_or(self.rehash.size() + 1, |(index, _)| index);
-                        return Ok(Some(Tampered { index, what: Tampering::Truncated { checkpoint: size } }));
+                        let what = Tampering::Truncated { checkpoint: size };
+                        return Ok(Some(self.first(self.rehash.size() + 1, what, size)));
                     }
-                    Read::Gap(index) => return Ok(Some(Tampered { index, what: Tampering::Missing })),
+                    Read::Wrong(index, what) => return Ok(Some(self.first(index, what, size))),
                 }
             }
             if let Some(tampered) = self.compare(size).await? {
@@ -262,8 +280,16 @@ impl Check<'_> {
             match self.read(source, PAGE).await? {
                 Read::Some => progress(self.rehash.size()),
                 Read::End => return Ok(None),
-                Read::Gap(index) => return Ok(Some(Tampered { index, what: Tampering::Missing })),
+                Read::Wrong(index, what) => return Ok(Some(Tampered { index, what })),
             }
+        }
+    }
+
+    /// What is wrong from the first entry on: this, or an entry before it that was not what its tile says.
+    fn first(&self, index: u64, what: Tampering, checkpoint: u64) -> Tampered {
+        match self.suspect {
+            Some((suspect, _)) if suspect < index => Tampered { index: suspect, what: Tampering::Entry { checkpoint } },
+            _ => Tampered { index, what },
         }
     }
 
@@ -279,7 +305,14 @@ impl Check<'_> {
 
     async fn read(&mut self, source: &mut dyn AuditSource, wanted: usize) -> Result<Read, VerifyError> {
         let from = self.rehash.size();
-        let leaves = source.leaves(from, wanted).await?;
+        let leaves = match source.leaves(from, wanted).await {
+            // Of a page that can't be read, entry by entry, up to the one that can't.
+            Err(error) if error.is_of_the_data() => match source.leaves(from, 1).await {
+                Err(error) if error.is_of_the_data() => return Ok(Read::Wrong(from + 1, Tampering::Unreadable)),
+                leaves => leaves?,
+            },
+            leaves => leaves?,
+        };
         if leaves.is_empty() {
             return Ok(Read::End);
         }
@@ -288,8 +321,11 @@ impl Check<'_> {
             None => BTreeMap::new(),
         };
         for (given, leaf) in leaves.iter().zip(from..) {
-            if given.index != leaf + 1 {
-                return Ok(Read::Gap(leaf + 1));
+            if given.index <= leaf {
+                return Ok(Read::Wrong(given.index, Tampering::Twice));
+            }
+            if given.index > leaf + 1 {
+                return Ok(Read::Wrong(leaf + 1, Tampering::Missing));
             }
             let hash = self.rehash.add(&given.bytes)?;
             let id = TileId { level: 0, index: leaf / WIDTH };
@@ -318,7 +354,7 @@ impl Check<'_> {
             && let Some(next) = kept.page.pop_front_if(|next| next.size == size)
         {
             match read_checkpoint(&next, self.verifiers) {
-                None => return Ok(Some(Tampered { index: size, what: Tampering::Checkpoint })),
+                None => return Ok(Some(self.first(size, Tampering::Checkpoint, size))),
                 Some(signed) if signed != root => return Ok(Some(another)),
                 Some(_) => self.checkpoints += 1,
             }
@@ -349,8 +385,8 @@ impl Check<'_> {
 enum Read {
     Some,
     End,
-    /// There is none at this index, and there are later ones.
-    Gap(u64),
+    /// What is at this index is not what should be.
+    Wrong(u64, Tampering),
 }
 
 fn is_in(tile: Option<&Option<Vec<u8>>>, offset: u64, hash: &Hash) -> bool {

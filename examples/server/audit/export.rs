@@ -25,7 +25,7 @@ const PAGE: usize = 1000;
 
 /// Prints every entry. Only a page of them is in memory at a time.
 pub(super) async fn run(settings: &Settings, format: ExportFormat) -> Result<(), Box<dyn Error>> {
-    let storage = Storage::open(settings).await?;
+    let storage = Storage::open_as_it_is(settings).await?;
     let failed = match written(storage.store().as_ref(), format).await {
         // Whoever reads has enough.
         Err(error) if is_broken_pipe(error.as_ref()) => None,

@@ -1,6 +1,12 @@
 //! The key of the audit log, and where its checkpoints go.
 
-use std::{error::Error, fs::OpenOptions, io::Write as _, path::PathBuf, sync::Arc};
+use std::{
+    error::Error,
+    fs::OpenOptions,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use alm_core::{
     ports::{BackendError, CheckpointOutlet, KeptCheckpoint},
@@ -15,9 +21,15 @@ use crate::{
 };
 
 /// The tree over the audit log; none when it is not signed.
-pub(crate) fn tree(settings: &Settings, storage: &Storage) -> Result<Option<AuditTree>, Box<dyn Error>> {
+pub(crate) async fn tree(settings: &Settings, storage: &Storage) -> Result<Option<AuditTree>, Box<dyn Error>> {
+    let is_signed = storage.tree().newest_checkpoint().await?.is_some();
     let key = match &settings.audit_key {
         Some(key) => Some(key.expose().to_owned()),
+        None if is_signed && Kept::AuditKey.found(&settings.db_url)?.is_none() => {
+            return Err("AUDIT_KEY is not set, and the audit log is signed already: bring back the key that was kept beside the \
+                        database, or give another of the same name, and the public key of that one as AUDIT_EARLIER_KEYS"
+                .into());
+        }
         // Its name belongs to this log alone.
         None => Kept::AuditKey.or_made(&settings.db_url, || made(&format!("alm/{}", storage.store().log_id())))?,
     };
@@ -78,7 +90,15 @@ impl CheckpointOutlet for CheckpointFile {
         let (path, note) = (self.0.clone(), checkpoint.note.clone());
         let written = tokio::task::spawn_blocking(move || {
             // Opened each time, so that it may be rotated.
-            let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+            let mut last = [b'\n'];
+            if file.seek(SeekFrom::End(-1)).is_ok() {
+                file.read_exact(&mut last)?;
+            }
+            // What was not written to its end must not take this along.
+            if last != [b'\n'] {
+                file.write_all(b"\n")?;
+            }
             file.write_all(note.as_bytes())?;
             file.sync_data()
         });

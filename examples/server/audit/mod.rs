@@ -4,7 +4,7 @@ mod export;
 pub(crate) mod key;
 mod verify;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, io::Write as _, process::ExitCode};
 
 use crate::settings::{AuditCommand, Settings};
 
@@ -17,9 +17,9 @@ pub(crate) async fn run(settings: &Settings, command: &AuditCommand) -> ExitCode
     let done = match command {
         AuditCommand::Verify(args) => verify::run(settings, args).await,
         AuditCommand::Export(args) => export::run(settings, args.format).await.map(|()| ExitCode::SUCCESS),
-        AuditCommand::PublicKey => public_key(settings).map(|()| ExitCode::SUCCESS),
+        AuditCommand::PublicKey => public_keys(settings).map(|()| ExitCode::SUCCESS),
         AuditCommand::NewKey(args) => key::made(&args.name).map(|key| {
-            println!("{key}");
+            say(&key);
             ExitCode::SUCCESS
         }),
     };
@@ -29,12 +29,19 @@ pub(crate) async fn run(settings: &Settings, command: &AuditCommand) -> ExitCode
     })
 }
 
-fn public_key(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    match key::verifiers(settings)?.first() {
-        Some(key) => {
-            println!("{key}");
-            Ok(())
-        }
-        None => Err("AUDIT_KEY is not set, and no key is kept beside the database".into()),
+/// That in use, and those before.
+fn public_keys(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let keys = key::verifiers(settings)?;
+    if keys.is_empty() {
+        return Err("AUDIT_KEY is not set, and no key is kept beside the database".into());
     }
+    for key in &keys {
+        say(&key.to_string());
+    }
+    Ok(())
+}
+
+/// Prints a line. Whoever reads may have enough.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -15,7 +15,7 @@ use crate::{
     storage::Storage,
 };
 
-use super::{export::Export, key};
+use super::{export::Export, key, say};
 
 /// How many checkpoints are counted at once.
 const PAGE: usize = 1000;
@@ -46,7 +46,7 @@ pub(super) async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCo
         let of = known.iter().map(Checkpoint::size).max().unwrap_or(0);
         return report(&found?, of, known.len() as u64);
     }
-    let storage = Storage::open(settings).await?;
+    let storage = Storage::open_as_it_is(settings).await?;
     let (store, tree) = (storage.store(), storage.tree());
     if let Some(newest) = tree.newest_checkpoint().await? {
         bar.set_length(newest.size.max(bar.length().unwrap_or(0)));
@@ -56,7 +56,8 @@ pub(super) async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCo
     bar.finish_and_clear();
     let found = found?;
     let (entries, checkpoints) = if found.tampered.is_some() {
-        (last_index(store.as_ref()).await?, count(tree.as_ref()).await?)
+        // They only say of how many: what was found is found.
+        (last_index(store.as_ref()).await.unwrap_or(0), count(tree.as_ref()).await.unwrap_or(0))
     } else {
         (found.entries, 0)
     };
@@ -68,10 +69,10 @@ pub(super) async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCo
 /// Says what was found, of so many entries and checkpoints when something is wrong.
 fn report(found: &Verification, entries: u64, checkpoints: u64) -> Result<ExitCode, Box<dyn Error>> {
     let Some(tampered) = &found.tampered else {
-        if found.checkpoints == 0 && found.entries > 0 {
-            return Err("no entry is signed for: nothing can be told".into());
+        if found.checkpoints == 0 {
+            return Err(format!("there are {} entries and no checkpoint: nothing can be told", found.entries).into());
         }
-        println!(
+        say(&format!(
             "{0}/{0} entries, {1}/{1} checkpoints valid{2}",
             found.entries,
             found.checkpoints,
@@ -79,12 +80,13 @@ fn report(found: &Verification, entries: u64, checkpoints: u64) -> Result<ExitCo
                 0 => String::new(),
                 unsigned => format!(" ({unsigned} entries at the end are not signed for yet)"),
             }
-        );
+        ));
         return Ok(ExitCode::SUCCESS);
     };
     let entries = entries.max(found.entries);
-    println!("{}/{entries} entries, {}/{checkpoints} checkpoints valid", found.entries, found.checkpoints);
-    println!("tampered with from entry {} on: {tampered}", tampered.index);
+    let checkpoints = checkpoints.max(found.checkpoints);
+    say(&format!("{}/{entries} entries, {}/{checkpoints} checkpoints valid", found.entries, found.checkpoints));
+    say(&format!("tampered with from entry {} on: {tampered}", tampered.index));
     Ok(ExitCode::from(TAMPERED))
 }
 
@@ -121,25 +123,37 @@ async fn count(tree: &dyn TreeStore) -> Result<u64, StoreError> {
 fn checkpoints_in(path: &Path, verifiers: &[Verifier]) -> Result<Vec<Checkpoint>, Box<dyn Error>> {
     let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = fs::read_to_string(path).map_err(|error| about(&error))?;
+    let is_origin = |line: &str| verifiers.iter().any(|verifier| verifier.name() == line.trim_end());
     let mut checkpoints = Vec::new();
-    for note in notes(&text) {
-        let checkpoint: Checkpoint =
-            open(&note, verifiers).map_err(|error| about(&error))?.parse().map_err(|error| about(&error))?;
-        if !verifiers.iter().any(|verifier| verifier.name() == checkpoint.origin()) {
-            return Err(about(&"it has a checkpoint of another log").into());
+    let mut others = 0;
+    for note in notes(&text, is_origin) {
+        match read(&note, verifiers) {
+            Some(checkpoint) => checkpoints.push(checkpoint),
+            None => others += 1,
         }
-        checkpoints.push(checkpoint);
     }
-    if checkpoints.is_empty() { Err(about(&"it has no checkpoint").into()) } else { Ok(checkpoints) }
+    if checkpoints.is_empty() {
+        return Err(about(&"it has no checkpoint of this log").into());
+    }
+    if others > 0 {
+        // A server that was stopped while it wrote leaves a part of one.
+        eprintln!("{}", about(&format!("{others} of its pieces are no checkpoints of this log, and do not count")));
+    }
+    Ok(checkpoints)
 }
 
-/// Notes that stand one after the other: each ends with its signatures.
-fn notes(text: &str) -> Vec<String> {
+fn read(note: &str, verifiers: &[Verifier]) -> Option<Checkpoint> {
+    let checkpoint: Checkpoint = open(note, verifiers).ok()?.parse().ok()?;
+    verifiers.iter().any(|verifier| verifier.name() == checkpoint.origin()).then_some(checkpoint)
+}
+
+/// Notes that stand one after the other: each begins with the name of the log and ends with its signatures.
+fn notes(text: &str, is_origin: impl Fn(&str) -> bool) -> Vec<String> {
     let mut notes = vec![String::new()];
     let mut signed = false;
     for line in text.split_inclusive('\n') {
         let is_signature = line.starts_with("\u{2014} ");
-        if signed && !is_signature {
+        if (signed && !is_signature) || is_origin(line) {
             notes.push(String::new());
         }
         signed = is_signature;

@@ -86,8 +86,17 @@ async fn a_log_in_sqlite_is_signed_and_what_is_changed_in_the_file_is_found() {
     let said = audit(&["verify", "--from", file], &settings, 1);
     assert!(said[1].contains("the log ends before entry 2"), "{said:?}");
 
-    // when there is nothing to check by
+    // A part of one that was not written to its end takes no other along.
+    let whole = fs::read_to_string(file).unwrap();
+    fs::write(file, format!("{}\n{whole}", &whole[..whole.len() - 20])).unwrap();
+    audit(&["verify", "--from", file], &settings, 1);
+
+    // when the key is lost, none is made in its place
     fs::remove_file(key).unwrap();
+    let refused = run(&[], &[settings.as_slice(), &[("PORT", "0")]].concat());
+    let [line] = refused.stderr.as_slice() else { panic!("it is not one line: {:?}", refused.stderr) };
+    assert!(line.contains("AUDIT_KEY is not set") && line.contains("AUDIT_EARLIER_KEYS"), "{line}");
+    // and there is nothing to check by
     let [said] = &*audit(&["verify"], &settings, 2) else { panic!("one line") };
     assert!(said.contains("--public-key"), "{said}");
 }
@@ -149,6 +158,20 @@ async fn a_log_in_postgresql_is_signed_with_the_key_that_is_given() {
     // then
     let said = audit(&["verify"], &settings, 1);
     assert_eq!(said[1], "tampered with from entry 3 on: entry 3 is missing");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_made_to_be_checked() {
+    let database = Sqlite::new();
+    let settings = [("DB_URL", database.url.as_str())];
+    let key = run(&["audit", "public-key"], &[("AUDIT_KEY", &audit(&["new-key", "--name", "a"], &[], 0)[0])])
+        .stdout
+        .remove(0);
+    for args in [&["verify", "--public-key", &*key][..], &["export"]] {
+        let said = audit(args, &settings, 2);
+        assert!(said[0].contains("there is no "), "{said:?}");
+    }
+    assert!(fs::read_dir(database.folder.path()).unwrap().next().is_none());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use alm_core::{
     Alm, Context, Principal,
     changeset::{Change, Changeset},
     domain::{AuditEntry, NewAuditEntry},
-    ports::{BackendError, Committer, KeptCheckpoint, Reader, TreeStore},
+    ports::{BackendError, Committer, Growth, KeptCheckpoint, KeptTile, Reader, StoreError, TileId, TreeStore},
     runtime::Integrator,
     services::{AuditTree, Verification, VerifyError, verify_audit},
     testing::fixtures::{entry, of, username},
@@ -97,5 +97,59 @@ impl alm_core::ports::CheckpointOutlet for Outlet {
         }
         self.got.lock().unwrap().push(checkpoint.clone());
         Ok(())
+    }
+}
+
+impl Outlet {
+    pub(super) fn sizes(&self) -> Vec<u64> {
+        self.got.lock().unwrap().iter().map(|checkpoint| checkpoint.size).collect()
+    }
+}
+
+/// A store of a tree that is another one from one moment to the next.
+#[derive(Default)]
+pub(super) struct Shifting(Mutex<Arc<MemoryStore>>);
+
+impl Shifting {
+    /// What it is now, as a copy.
+    pub(super) fn now(&self) -> Arc<MemoryStore> {
+        let store = self.0.lock().unwrap().clone();
+        let copy = Arc::new(MemoryStore::new());
+        let all = futures_util::FutureExt::now_or_never(async {
+            let ids: Vec<_> = (0..=1).map(|level| TileId { level, index: 0 }).collect();
+            let tiles = ids.iter().copied().zip(store.tiles(&ids).await?);
+            let tiles = tiles.filter_map(|(id, hashes)| Some(KeptTile { id, hashes: hashes? })).collect();
+            let checkpoint = store.newest_checkpoint().await?.expect("it has grown");
+            copy.grow(Growth { from: 0, tiles, checkpoint }).await
+        });
+        all.expect("it is in memory").unwrap();
+        copy
+    }
+
+    pub(super) fn is_now(&self, other: Arc<MemoryStore>) {
+        *self.0.lock().unwrap() = other;
+    }
+
+    fn store(&self) -> Arc<MemoryStore> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl TreeStore for Shifting {
+    async fn tiles(&self, ids: &[TileId]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.store().tiles(ids).await
+    }
+
+    async fn newest_checkpoint(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        self.store().newest_checkpoint().await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<KeptCheckpoint>, StoreError> {
+        self.store().checkpoints(after, limit).await
+    }
+
+    async fn grow(&self, growth: Growth) -> Result<(), StoreError> {
+        self.store().grow(growth).await
     }
 }

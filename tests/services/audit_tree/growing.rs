@@ -1,12 +1,18 @@
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use alm_core::{
-    ports::{Growth, KeptTile, TileId, TreeStore},
+    ports::{BackendError, CheckpointOutlet, Growth, KeptCheckpoint, KeptTile, TileId, TokioTimer, TreeStore},
     runtime::{IntegrationError, Integrator},
+    services::AuditTree,
 };
 use alm_store_memory::MemoryStore;
 
-use super::given::{Outlet, alm, checkpoints, grown_in, integrator, read, record, signer, tree_of, verified, verifier};
+use super::given::{
+    Outlet, Shifting, alm, checkpoints, grown_in, integrator, read, record, signer, tree_of, verified, verifier,
+};
 
 #[tokio::test]
 async fn all_that_is_recorded_is_signed_for() {
@@ -87,21 +93,86 @@ async fn nothing_is_signed_on_top_of_what_another_key_has_signed() {
 }
 
 #[tokio::test]
-async fn each_checkpoint_leaves_the_store_and_what_could_not_leave_is_followed_by_a_newer_one() {
+async fn nothing_is_signed_once_the_tree_was_taken_back() {
     let store = Arc::new(MemoryStore::new());
+    let tree = Arc::new(Shifting::default());
+    let integrator = Integrator::of(&alm(&store, AuditTree::new(tree.clone(), signer(1)))).unwrap();
+    record(&store, 3).await;
+    integrator.integrate().await.unwrap();
+    let before = tree.now();
+    record(&store, 2).await;
+    integrator.integrate().await.unwrap();
+    // Whoever has the database brings back what it was, and more comes.
+    tree.is_now(before);
+    record(&store, 1).await;
+    let error = integrator.integrate().await.unwrap_err();
+    assert!(matches!(error, IntegrationError::RolledBack { size: 3, signed: 5 }), "{error:?}");
+    // Or makes the tree anew.
+    tree.is_now(Arc::new(MemoryStore::new()));
+    assert!(integrator.integrate().await.unwrap_err().is_tampering());
+    assert_eq!(tree.newest_checkpoint().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_someone_else_has_put_in_as_a_checkpoint_does_not_leave_the_store() {
+    let store = grown_in(&[3]).await;
     let outlet = Arc::new(Outlet::default());
     let integrator = Integrator::of(&alm(&store, tree_of(&store, 1).publishing(outlet.clone()))).unwrap();
-    let got = || outlet.got.lock().unwrap().iter().map(|checkpoint| checkpoint.size).collect::<Vec<_>>();
+    let mut forged = store.newest_checkpoint().await.unwrap().unwrap();
+    (forged.size, forged.note) = (1 << 60, "from the database\n".to_owned());
+    store.grow(Growth { from: 3, tiles: Vec::new(), checkpoint: forged }).await.unwrap();
+    assert!(integrator.integrate().await.unwrap_err().is_tampering());
+    integrator.let_out_to(outlet.as_ref(), &mut None).await.unwrap();
+    assert!(outlet.sizes().is_empty());
+}
+
+#[tokio::test]
+async fn each_checkpoint_leaves_the_store_and_what_could_not_leave_is_followed_by_a_newer_one() {
+    let store = Arc::new(MemoryStore::new());
+    let outlet = Outlet::default();
+    let integrator = integrator(&store, 1);
+    let mut has = None;
     record(&store, 2).await;
     integrator.integrate().await.unwrap();
-    assert_eq!(got(), [2]);
+    integrator.let_out_to(&outlet, &mut has).await.unwrap();
+    integrator.let_out_to(&outlet, &mut has).await.unwrap();
+    assert_eq!(outlet.sizes(), [2], "once");
     outlet.fails.store(true, Ordering::Relaxed);
     record(&store, 2).await;
-    assert_eq!(integrator.integrate().await.unwrap(), 2, "what is signed is signed");
+    integrator.integrate().await.unwrap();
+    assert!(integrator.let_out_to(&outlet, &mut has).await.is_err());
     outlet.fails.store(false, Ordering::Relaxed);
-    assert_eq!(got(), [2]);
+    record(&store, 1).await;
     integrator.integrate().await.unwrap();
-    integrator.integrate().await.unwrap();
-    assert_eq!(got(), [2, 4], "once");
-    assert_eq!(outlet.got.lock().unwrap()[1], store.newest_checkpoint().await.unwrap().unwrap());
+    integrator.let_out_to(&outlet, &mut has).await.unwrap();
+    assert_eq!(outlet.sizes(), [2, 5]);
+    assert_eq!(has, store.newest_checkpoint().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_outlet_that_hangs_keeps_nothing_from_being_signed() {
+    struct Hanging;
+
+    #[async_trait::async_trait]
+    impl CheckpointOutlet for Hanging {
+        async fn publish(&self, _: &KeptCheckpoint) -> Result<(), BackendError> {
+            std::future::pending().await
+        }
+    }
+
+    let store = Arc::new(MemoryStore::new());
+    let outlet = Arc::new(Outlet::default());
+    let tree = tree_of(&store, 1).publishing(Arc::new(Hanging)).publishing(outlet.clone());
+    let integrator = Integrator::of(&alm(&store, tree)).unwrap();
+    let running = tokio::spawn(async move { integrator.run(&TokioTimer).await });
+    for size in 1..=3 {
+        record(&store, 1).await;
+        let signed = async {
+            while outlet.sizes().last() != Some(&size) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), signed).await.expect("it is signed for");
+    }
+    running.abort();
 }

@@ -108,7 +108,7 @@ fn edit(rng: &mut Rng, entry: &mut AuditEntry) {
         2 => kept.timestamp += 1,
         3 => kept.recorded_at = alm_core::domain::Timestamp::from_micros(kept.recorded_at.micros() + 1).unwrap(),
         4 => kept.actor = alm_core::domain::Actor::parse("mallory").unwrap(),
-        5 => kept.event_type = "AppDeleted".to_owned(),
+        5 => "AppDeleted".clone_into(&mut kept.event_type),
         6 => kept.source_service.push(' '),
         _ => kept.event_id = alm_core::testing::fixtures::event_id(),
     }
@@ -305,11 +305,25 @@ async fn it_is_told_what_was_changed() {
     assert_eq!((index, what), (100, Tampering::Missing));
     let (index, what, _) = found(&|held| held.entries.truncate(99)).await;
     assert_eq!((index, what), (100, Tampering::Truncated { checkpoint: 303 }));
-    let (index, what, _) = found(&|held| held.checkpoints[1].note = held.checkpoints[0].note.clone()).await;
+    let (index, what, _) =
+        found(&|held| held.checkpoints[1].note = std::mem::take(&mut held.checkpoints[2].note)).await;
     assert_eq!((index, what), (303, Tampering::Checkpoint));
     let tile = TileId { level: 0, index: 0 };
     let (index, what, _) = found(&|held| held.tiles.get_mut(&tile).unwrap()[99 * 32] ^= 1).await;
     assert_eq!((index, what), (100, Tampering::Tile { id: tile }));
+    // Of two things the first is told.
+    let (index, ..) = found(&|held| {
+        held.entries[49].entry.timestamp += 1;
+        held.entries.remove(99);
+    })
+    .await;
+    assert_eq!(index, 50);
+    let (index, ..) = found(&|held| {
+        held.entries[49].entry.timestamp += 1;
+        "no note".clone_into(&mut held.checkpoints[1].note);
+    })
+    .await;
+    assert_eq!(index, 50);
     let above = TileId { level: 1, index: 0 };
     let (_, what, _) = found(&|held| held.tiles.get_mut(&above).unwrap()[0] ^= 1).await;
     assert_eq!(what, Tampering::Tile { id: above });
