@@ -12,6 +12,7 @@ use futures_util::{
 };
 
 use crate::{
+    changeset::ConsumerName,
     domain::AuditIndex,
     ports::{
         BackendError, BackendErrorKind, CheckpointOutlet, Contention, Growth, KeptCheckpoint, KeptTile, StoreError,
@@ -21,12 +22,20 @@ use crate::{
     tlog::{Hash, Tiles, TreeError, append, entry_bytes, leaf_hash, root, tiles_for_append},
 };
 
-use super::{backoff::Backoff, consumer::panicked, turn::yield_now};
+use super::{backoff::Backoff, consumer::panicked, role::in_turn, turn::yield_now};
 
 /// How many entries are added at once, so that no one waits long for the store.
 const BATCH: usize = 1000;
 /// How often new entries are looked for. Two looks and what they take are well below the second in which an entry must be signed for.
 const LOOK: Duration = Duration::from_millis(300);
+
+/// Grows and signs the tree over the audit log, if there is one, whenever no other process on this store does.
+pub(super) async fn prove(alm: &Alm, timer: &dyn Timer) {
+    if let Some(integrator) = Integrator::of(alm) {
+        let role = ConsumerName::built_in("audit-tree");
+        in_turn(alm, &role, "signs the audit log", timer, || integrator.run(timer)).await;
+    }
+}
 
 /// Why the tree does not grow.
 #[derive(Debug, thiserror::Error)]

@@ -92,22 +92,14 @@ impl Alm {
                 Housekeeping::new(self.clone(), retention).run(&timer).await;
             }
         };
-        let work = join4(consuming, keeping_house, bus::carry(self, &log, &timer), self.prove(&timer));
+        #[cfg(feature = "tlog")]
+        let proving = integrator::prove(self, &timer);
+        #[cfg(not(feature = "tlog"))]
+        let proving = std::future::ready(());
+        let work = join4(consuming, keeping_house, bus::carry(self, &log, &timer), proving);
         select(std::pin::pin!(shutdown), std::pin::pin!(work)).await;
         tracing::info!("consumers stopped");
     }
-
-    /// Grows and signs the tree over the audit log, if there is one.
-    #[cfg(feature = "tlog")]
-    async fn prove(&self, timer: &dyn Timer) {
-        if let Some(integrator) = Integrator::of(self) {
-            let role = ConsumerName::built_in("audit-tree");
-            role::in_turn(self, &role, "signs the audit log", timer, || integrator.run(timer)).await;
-        }
-    }
-
-    #[cfg(not(feature = "tlog"))]
-    async fn prove(&self, _timer: &dyn Timer) {}
 
     /// How far each consumer is.
     ///
