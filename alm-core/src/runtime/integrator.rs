@@ -1,15 +1,12 @@
 //! The integrator: every entry of the audit log becomes a leaf of the tree over it, and what the tree is then is signed.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{
     FutureExt,
     future::{join, join_all},
 };
+use tokio::sync::watch;
 
 use crate::{
     changeset::ConsumerName,
@@ -104,7 +101,7 @@ pub struct Integrator {
     alm: Alm,
     tree: AuditTree,
     /// The newest checkpoint that this process has signed, or has found to be right.
-    right: Mutex<Option<Right>>,
+    right: watch::Sender<Option<Right>>,
 }
 
 #[derive(Clone)]
@@ -117,7 +114,7 @@ impl Integrator {
     /// The integrator of `alm`, `None` when no tree is [plugged in](crate::AlmBuilder::audit_tree).
     pub fn of(alm: &Alm) -> Option<Self> {
         let tree = alm.inner.audit_tree.clone()?;
-        Some(Self { alm: alm.clone(), tree, right: Mutex::default() })
+        Some(Self { alm: alm.clone(), tree, right: watch::Sender::default() })
     }
 
     /// Integrates for ever, and gives each outlet what it lacks.
@@ -156,19 +153,20 @@ impl Integrator {
 
     async fn keep_letting_out(&self, outlet: &dyn CheckpointOutlet, timer: &dyn Timer) {
         let (mut has, mut backoff) = (None, Backoff::default());
+        let mut right = self.right.subscribe();
         loop {
-            let pause = match self.let_out_to(outlet, &mut has).await {
+            match self.let_out_to(outlet, &mut has).await {
                 Ok(()) => {
                     backoff.reset();
-                    LOOK
+                    // It is never closed: this has the other end.
+                    drop(right.changed().await);
                 }
                 Err(error) => {
                     let delay = backoff.next(self.alm.random());
                     tracing::warn!(error = &error as &dyn std::error::Error, ?delay, "a checkpoint is not let out");
-                    delay
+                    timer.sleep(delay).await;
                 }
-            };
-            timer.sleep(pause).await;
+            }
         }
     }
 
@@ -181,7 +179,7 @@ impl Integrator {
         outlet: &dyn CheckpointOutlet,
         has: &mut Option<KeptCheckpoint>,
     ) -> Result<(), BackendError> {
-        let newest = self.right().as_ref().map(|right| right.kept.clone());
+        let newest = self.right.borrow().as_ref().map(|right| right.kept.clone());
         if let Some(newest) = newest
             && has.as_ref() != Some(&newest)
         {
@@ -210,7 +208,7 @@ impl Integrator {
     async fn step(&self) -> Result<usize, IntegrationError> {
         let newest = self.tree.store.newest_checkpoint().await?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
-        let known = self.right().clone();
+        let known = self.right.borrow().clone();
         if let Some(known) = &known
             && size < known.kept.size
         {
@@ -227,7 +225,7 @@ impl Integrator {
             if known.is_some_and(|known| known.kept.size == size && known.root != root) {
                 return Err(IntegrationError::Tree { size });
             }
-            *self.right() = Some(Right { kept: newest, root });
+            self.right.send_replace(Some(Right { kept: newest, root }));
         }
         if leaves.is_empty() {
             return Ok(0);
@@ -241,7 +239,7 @@ impl Integrator {
         match self.tree.store.grow(Growth { from: size, tiles, checkpoint: kept.clone() }).await {
             Ok(()) => {
                 tracing::info!(size = grown.size, root = %grown.root, note = ?kept.note, "checkpoint of the audit log");
-                *self.right() = Some(Right { kept, root: grown.root });
+                self.right.send_replace(Some(Right { kept, root: grown.root }));
                 Ok(leaves.len())
             }
             // The role has two holders for a moment, or an earlier try was kept after all.
@@ -278,11 +276,6 @@ impl Integrator {
         let signed = self.tree.read(newest).map_err(|source| IntegrationError::Checkpoint { size, source })?;
         let found = root(size, tiles).map_err(|error| IntegrationError::Tiles { size, source: error.into() })?;
         if signed.root() == found { Ok(found) } else { Err(IntegrationError::Tree { size }) }
-    }
-
-    fn right(&self) -> MutexGuard<'_, Option<Right>> {
-        // Nothing panics while it is held.
-        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use alm_test_support::postgres::{Durability, Server};
 use serde_json::{Value, json};
 
 use super::{Clients as _, Process, run};
-use crate::support::{Given, PASSWORD, SECRET};
+use crate::support::{Given, PASSWORD, SECRET, eventually};
 
 /// A server with entries that are signed for, and then ended. Its checkpoints are in a file besides.
 async fn signed(settings: &[(&str, &str)], checkpoints: &Path, entries: u64) {
@@ -20,7 +20,8 @@ async fn signed(settings: &[(&str, &str)], checkpoints: &Path, entries: u64) {
     for n in 2..entries {
         admin.app(&format!("app {n}")).await;
     }
-    admin.checkpoint(entries).await;
+    let newest = admin.checkpoint(entries).await;
+    eventually("it has left the store", async || fs::read_to_string(file).ok()?.contains(&newest).then_some(())).await;
     server.signal("TERM");
     assert_eq!(server.ended().status.code(), Some(0));
 }
