@@ -157,8 +157,10 @@ pub(crate) fn given_jwt(settings: &Settings) -> Result<Option<Jwt>, Box<dyn Erro
 }
 
 fn jwt(settings: &Settings, secret: &str) -> Result<Jwt, Box<dyn Error>> {
-    Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
-        .map_err(|error| format!("JWT_SECRET: {error}").into())
+    let jwt = Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
+        .map_err(|error| format!("JWT_SECRET: {error}"))?;
+    let jwt = jwt.also_accepting(settings.jwt_also_accepted.iter().cloned());
+    Ok(jwt.map_err(|error| format!("JWT_PUBLIC_KEY: {error}"))?)
 }
 
 /// Makes the account `admin` when there is no account, and says its password when it was made here.

@@ -10,7 +10,10 @@ use alm_core::{
     domain::{Actor, EnvironmentName, Rejected, Role, Services},
     tlog::{KeyError, Verifier},
 };
-use alm_http::upstream::BaseUrl;
+use alm_http::{
+    auth::{InvalidPublicKey, VerifyingKey, WeakSecret},
+    upstream::BaseUrl,
+};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::storage::DbUrl;
@@ -21,8 +24,8 @@ use crate::storage::DbUrl;
     name = "server",
     version,
     after_help = "\
-Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret can be read \
-from a file instead: JWT_SECRET_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
+Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret or a key can be \
+read from a file instead: JWT_SECRET_FILE, JWT_SECRET_PREVIOUS_FILE, JWT_PUBLIC_KEY_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
 
 Try it:
   cargo run --release --example server
@@ -170,6 +173,21 @@ pub(crate) struct Settings {
     pub(crate) jwt_secret: Option<Secret>,
     #[arg(long, env, hide = true, value_name = "FILE", global = true)]
     pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// The secret before this one (or, while the services learn of it one by one, the next): tokens signed with it count, but none is
+    /// (docs/tokens.md)
+    #[arg(long, env, hide_env_values = true, value_name = "SECRET", global = true)]
+    jwt_secret_previous: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    jwt_secret_previous_file: Option<PathBuf>,
+    /// Public keys in PEM, one block after the other, RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA): tokens that another issuer has signed
+    /// with theirs count, too. This server goes on to sign its own with JWT_SECRET
+    #[arg(long, env, hide_env_values = true, allow_hyphen_values = true, value_name = "PEM", global = true)]
+    jwt_public_key: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    jwt_public_key_file: Option<PathBuf>,
+    // Parsed apart: what clap refuses it repeats.
+    #[arg(skip)]
+    pub(crate) jwt_also_accepted: Vec<VerifyingKey>,
     /// Who issues the tokens (their iss)
     #[arg(long, env, default_value = "alm", value_name = "NAME", global = true)]
     pub(crate) jwt_issuer: String,
@@ -332,6 +350,7 @@ impl Cli {
         let wrong = |what: String| Self::command().error(ErrorKind::ValueValidation, what);
         let settings = &mut cli.settings;
         from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
+        settings.also_accept().map_err(wrong)?;
         from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
             .map_err(wrong)?;
         from_file("AUDIT_KEY", &mut settings.audit_key, settings.audit_key_file.as_ref()).map_err(wrong)?;
@@ -350,6 +369,21 @@ impl Cli {
 }
 
 impl Settings {
+    /// Reads the keys that tokens are checked by besides `JWT_SECRET`.
+    fn also_accept(&mut self) -> Result<(), String> {
+        from_file("JWT_SECRET_PREVIOUS", &mut self.jwt_secret_previous, self.jwt_secret_previous_file.as_ref())?;
+        if let Some(secret) = &self.jwt_secret_previous {
+            let key = VerifyingKey::hs256(secret.expose().as_bytes());
+            self.jwt_also_accepted.push(key.map_err(|error: WeakSecret| format!("JWT_SECRET_PREVIOUS: {error}"))?);
+        }
+        from_file("JWT_PUBLIC_KEY", &mut self.jwt_public_key, self.jwt_public_key_file.as_ref())?;
+        if let Some(pem) = &self.jwt_public_key {
+            let keys = VerifyingKey::from_pem(pem.expose());
+            self.jwt_also_accepted.extend(keys.map_err(|error: InvalidPublicKey| format!("JWT_PUBLIC_KEY: {error}"))?);
+        }
+        Ok(())
+    }
+
     /// Settings that are right, each by itself, may still say together what can't have been meant.
     fn fit_together(&self, is_server: bool) -> Result<(), String> {
         let urls = [

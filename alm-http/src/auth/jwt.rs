@@ -1,4 +1,8 @@
-//! Bearer tokens: JWT (RFC 7519) signed with HMAC-SHA-256.
+//! Bearer tokens: JWT (RFC 7519), issued with one secret and checked by a few keys, each with one algorithm.
+
+mod header;
+mod keys;
+mod public;
 
 use std::{borrow::Cow, fmt};
 
@@ -9,12 +13,18 @@ use alm_core::{
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+use jsonwebtoken::{EncodingKey, crypto};
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
 use serde_json::Number;
+
+use header::Asked;
+use keys::{Algorithm, Keys};
+
+pub use keys::{TooManyKeys, VerifyingKey};
+pub use public::InvalidPublicKey;
 
 /// The longest token that is looked at.
 const MAX_BYTES: usize = 8 * 1024;
@@ -23,11 +33,12 @@ const LEEWAY_MICROS: i64 = 30_000_000;
 /// `{"typ":"JWT","alg":"HS256"}`: the header of every token that is issued here.
 const HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9";
 
-/// Issues and checks tokens with one secret. `Debug` does not show it.
+/// Issues tokens with one secret, and checks them by that secret and by what else is [accepted](Self::also_accepting). `Debug` shows
+/// no secret.
 #[derive(Debug)]
 pub struct Jwt {
     signing: EncodingKey,
-    verifying: DecodingKey,
+    keys: Keys,
     issuer: String,
     audience: String,
 }
@@ -36,23 +47,30 @@ impl Jwt {
     /// The fewest bytes of a secret: as many as the hash has (RFC 7518, 3.2).
     pub const MIN_SECRET_BYTES: usize = 32;
 
+    /// The most keys that tokens are checked by, that of the secret included: a token that names none is tried with all of its algorithm.
+    pub const MAX_KEYS: usize = 8;
+
     /// HS256 with this secret. Tokens are issued by `issuer` for `audience`, and count only if they say so.
     ///
     /// # Errors
-    /// The secret is shorter than [`MIN_SECRET_BYTES`](Self::MIN_SECRET_BYTES).
+    /// The secret is shorter than [`MIN_SECRET_BYTES`](Self::MIN_SECRET_BYTES), or no secret at all but a public key.
     pub fn hs256(secret: &[u8], issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, WeakSecret> {
-        if secret.len() < Self::MIN_SECRET_BYTES {
-            return Err(WeakSecret { bytes: secret.len() });
-        }
-        // jsonwebtoken panics at first use when a host's features turn on both of its backends and none is installed. An error
-        // means that the host has installed one, which is as good.
-        let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         Ok(Self {
+            keys: Keys::one(VerifyingKey::hs256(secret)?),
             signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
             issuer: issuer.into(),
             audience: audience.into(),
         })
+    }
+
+    /// Checks tokens by these keys as well: by the secret that was in use before, or by the public keys of another issuer, which must call
+    /// itself by the same name. Tokens are issued with the first secret alone, as before.
+    ///
+    /// # Errors
+    /// There would be more than [`MAX_KEYS`](Self::MAX_KEYS).
+    pub fn also_accepting(mut self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, TooManyKeys> {
+        self.keys.add(keys)?;
+        Ok(self)
     }
 
     fn check(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
@@ -61,11 +79,15 @@ impl Jwt {
         }
         let (message, signature) = token.rsplit_once('.').ok_or(AuthError::Invalid)?;
         let (header, payload) = message.split_once('.').ok_or(AuthError::Invalid)?;
-        if header != HEADER {
-            check_header(header)?;
-        }
-        // The algorithm is the key's; the header was only allowed to agree.
-        if !crypto::verify(signature, message.as_bytes(), &self.verifying, Algorithm::HS256).unwrap_or(false) {
+        let decoded;
+        let asked = if header == HEADER {
+            Asked { algorithm: Algorithm::Hs256, kid: None }
+        } else {
+            decoded = decode(header)?;
+            Asked::parse(&decoded)?
+        };
+        // The algorithm is the key's; the header is only allowed to agree.
+        if !self.keys.have_signed(&asked, message, signature) {
             return Err(AuthError::Invalid);
         }
         let payload = decode(payload)?;
@@ -114,7 +136,7 @@ impl Jwt {
         let mut token = String::from(HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = crypto::sign(token.as_bytes(), &self.signing, Algorithm::HS256)
+        let signature = crypto::sign(token.as_bytes(), &self.signing, jsonwebtoken::Algorithm::HS256)
             .map_err(|error| unsigned().with_source(error))?;
         token.push('.');
         token.push_str(&signature);
@@ -139,14 +161,35 @@ impl TokenIssuer for Jwt {
     }
 }
 
-/// The secret is too short to keep tokens from being forged.
+/// The secret would not keep tokens from being forged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the JWT secret has {bytes} bytes, but needs at least {}; make one with: openssl rand -base64 48",
-    Jwt::MIN_SECRET_BYTES
-)]
-pub struct WeakSecret {
-    bytes: usize,
+#[error(transparent)]
+pub struct WeakSecret(Weakness);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Weakness {
+    #[error(
+        "the JWT secret has {bytes} bytes, but needs at least {}; make one with: openssl rand -base64 48",
+        Jwt::MIN_SECRET_BYTES
+    )]
+    Short { bytes: usize },
+    #[error(
+        "the JWT secret is a public key or a certificate, which is no secret; make one with: openssl rand -base64 48"
+    )]
+    Public,
+}
+
+impl WeakSecret {
+    fn refuse(secret: &[u8]) -> Result<(), Self> {
+        if secret.len() < Jwt::MIN_SECRET_BYTES {
+            return Err(Self(Weakness::Short { bytes: secret.len() }));
+        }
+        let has = |text: &[u8]| secret.windows(text.len()).any(|window| window == text);
+        if has(b"-----BEGIN ") && !has(b" PRIVATE KEY-----") {
+            return Err(Self(Weakness::Public));
+        }
+        Ok(())
+    }
 }
 
 fn unsigned() -> BackendError {
@@ -169,17 +212,6 @@ fn decode(part: &str) -> Result<Vec<u8>, AuthError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthError::Invalid)
 }
 
-/// Refuses headers that ask for anything else than what is done here.
-fn check_header(header: &str) -> Result<(), AuthError> {
-    let header = decode(header)?;
-    let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| AuthError::Invalid)?;
-    let known = header.alg == "HS256"
-        && header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))
-        // No extension is understood, so none may be critical (RFC 7515, 4.1.11).
-        && header.crit.is_none();
-    if known { Ok(()) } else { Err(AuthError::Invalid) }
-}
-
 /// Microseconds since the epoch of a `NumericDate`, which may have decimals (RFC 7519, 2).
 fn micros(date: &Number) -> Result<i64, AuthError> {
     if let Some(seconds) = date.as_i64() {
@@ -188,16 +220,6 @@ fn micros(date: &Number) -> Result<i64, AuthError> {
     let seconds = date.as_f64().ok_or(AuthError::Invalid)?;
     #[expect(clippy::cast_possible_truncation, reason = "a time beyond what fits is as good as the last that does")]
     Ok((seconds * 1e6) as i64)
-}
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    alg: Cow<'a, str>,
-    #[serde(default, deserialize_with = "not_null")]
-    typ: Option<String>,
-    #[serde(default, deserialize_with = "not_null")]
-    crit: Option<IgnoredAny>,
 }
 
 /// The claims of a token that comes in. Serde refuses one that is missing, given twice or of another type.

@@ -1,4 +1,7 @@
-use super::run;
+use super::{
+    keys::{TEST_ONLY_ED25519_PUBLIC, TEST_ONLY_P256_PUBLIC},
+    run,
+};
 use crate::support::SECRET;
 
 fn secret() -> &'static str {
@@ -25,7 +28,54 @@ fn a_secret_that_is_too_short_is_refused_and_it_is_said_how_to_make_one() {
 }
 
 #[test]
+fn the_previous_secret_must_be_as_long() {
+    refused(&[], &[("JWT_SECRET_PREVIOUS", "short")], &["JWT_SECRET_PREVIOUS", "32"]);
+    refused(&[], &[("JWT_SECRET_PREVIOUS_FILE", "/dev/null")], &["JWT_SECRET_PREVIOUS", "32"]);
+    let of_another_command = ["token", "--sub", "ci", "--role", "user", "--jwt-secret-previous", "short"];
+    refused(&of_another_command, &[("JWT_SECRET", secret())], &["JWT_SECRET_PREVIOUS"]);
+}
+
+#[test]
+fn a_public_key_is_no_secret() {
+    for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
+        refused(&[], &[(name, TEST_ONLY_P256_PUBLIC)], &[name, "public key"]);
+    }
+}
+
+#[test]
+fn what_is_no_public_key_is_refused_and_not_repeated() {
+    for wrong in ["", "hunter2hunter2", "-----BEGIN PUBLIC KEY-----\nhunter2hunter2\n-----END PUBLIC KEY-----"] {
+        for (arguments, settings) in [
+            (vec![], vec![("JWT_PUBLIC_KEY", wrong)]),
+            (vec!["--jwt-public-key", wrong], vec![("JWT_SECRET", secret())]),
+        ] {
+            let ended = run(&arguments, &[&[("PORT", "0")], settings.as_slice()].concat());
+            assert_eq!(ended.status.code(), Some(2));
+            let [line] = ended.stderr.as_slice() else { panic!("it is not one line: {:?}", ended.stderr) };
+            for said in ["JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----", "RSA", "2048", "P-256", "Ed25519"] {
+                assert!(line.contains(said), "{line} does not say {said}");
+            }
+            assert!(!line.contains("hunter2"), "{line}");
+        }
+    }
+    refused(&[], &[("JWT_PUBLIC_KEY_FILE", "/nowhere/key")], &["JWT_PUBLIC_KEY_FILE", "/nowhere/key"]);
+    refused(&[], &[("JWT_PUBLIC_KEY_FILE", "/dev/null")], &["JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----"]);
+}
+
+#[test]
+fn there_may_be_eight_keys_to_check_tokens_by() {
+    let seven = [TEST_ONLY_P256_PUBLIC; 7].concat();
+    let too_many = [("JWT_SECRET", secret()), ("JWT_SECRET_PREVIOUS", secret()), ("JWT_PUBLIC_KEY", &seven)];
+    refused(&[], &too_many, &["JWT_PUBLIC_KEY", "9", "8"]);
+    refused(&[], &[&too_many[1..], &[("SERVICES", "all")]].concat(), &["JWT_PUBLIC_KEY", "9", "8"]);
+}
+
+#[test]
 fn a_secret_is_given_in_one_way_only() {
+    for (name, value) in [("JWT_SECRET_PREVIOUS", secret()), ("JWT_PUBLIC_KEY", TEST_ONLY_ED25519_PUBLIC)] {
+        let file = format!("{name}_FILE");
+        refused(&[], &[(name, value), (&file, "/dev/null")], &[name, &file, "unset one"]);
+    }
     refused(&[], &[("JWT_SECRET", secret()), ("JWT_SECRET_FILE", "/dev/null")], &["JWT_SECRET", "JWT_SECRET_FILE"]);
     let both = [("ADMIN_PASSWORD", "a-password"), ("ADMIN_PASSWORD_FILE", "/dev/null")];
     refused(&[], &both, &["ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE"]);
@@ -122,7 +172,11 @@ fn a_flag_wins_over_the_environment() {
 
 #[test]
 fn help_lists_every_setting_by_both_its_names() {
-    let help = run(&["--help"], &[("JWT_SECRET", secret()), ("ADMIN_PASSWORD", "a-password")]);
+    let previous = "the secret that was in use before this one";
+    let help = run(
+        &["--help"],
+        &[("JWT_SECRET", secret()), ("JWT_SECRET_PREVIOUS", previous), ("ADMIN_PASSWORD", "a-password")],
+    );
     assert_eq!(help.status.code(), Some(0));
     assert_eq!(help.stderr, [""; 0]);
     let text = help.stdout.join("\n");
@@ -133,6 +187,8 @@ fn help_lists_every_setting_by_both_its_names() {
         "DB_URL",
         "MIGRATE",
         "JWT_SECRET",
+        "JWT_SECRET_PREVIOUS",
+        "JWT_PUBLIC_KEY",
         "JWT_ISSUER",
         "JWT_AUDIENCE",
         "JWT_TTL_SECS",
@@ -150,10 +206,21 @@ fn help_lists_every_setting_by_both_its_names() {
         let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
         assert!(text.contains(&flag) && text.contains(&format!("[env: {name}")), "{name} is not in:\n{text}");
     }
-    for name in ["JWT_SECRET_FILE", "ADMIN_PASSWORD_FILE", "NATS_URL_FILE", "migrate", "token", "dead-letters"] {
+    for name in [
+        "JWT_SECRET_FILE",
+        "JWT_SECRET_PREVIOUS_FILE",
+        "JWT_PUBLIC_KEY_FILE",
+        "ADMIN_PASSWORD_FILE",
+        "NATS_URL_FILE",
+        "migrate",
+        "token",
+        "dead-letters",
+    ] {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }
-    assert!(!text.contains(secret()) && !text.contains("a-password"), "a secret is shown");
+    for hidden in [secret(), previous, "a-password"] {
+        assert!(!text.contains(hidden), "a secret is shown");
+    }
 }
 
 #[test]

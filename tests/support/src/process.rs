@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 26] = [
+const SETTINGS: [&str; 30] = [
     "PORT",
     "BIND",
     "SERVICES",
@@ -26,6 +26,10 @@ const SETTINGS: [&str; 26] = [
     "NATS_URL_FILE",
     "JWT_SECRET",
     "JWT_SECRET_FILE",
+    "JWT_SECRET_PREVIOUS",
+    "JWT_SECRET_PREVIOUS_FILE",
+    "JWT_PUBLIC_KEY",
+    "JWT_PUBLIC_KEY_FILE",
     "JWT_ISSUER",
     "JWT_AUDIENCE",
     "JWT_TTL_SECS",

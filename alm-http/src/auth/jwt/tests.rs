@@ -1,3 +1,11 @@
+mod confusion;
+mod keys;
+mod public_keys;
+mod signers;
+mod test_keys;
+
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -1,0 +1,177 @@
+//! Keys and tokens for tests alone, made with openssl. None of them is, or may ever be, in use anywhere.
+
+/// `openssl genrsa -traditional 2048`
+pub(super) const TEST_ONLY_RSA_PRIVATE: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIIEowIBAAKCAQEArG5nSARFeOiBsVymbyPQPho0S9/SzK38jw81RXZFCJPN52nK
+ouGMLW5kGhs7OwudsZK0ZyUNAr4cZ5gzubQHcxC3TJyAqyeNFzTUQmZRXrkC3vao
+PAbTF/MssiJpo5fT/h+vA+2N/VjAh6GQWPVqRgcUJ8rfoAD6WRwapC0E8P27jwS0
+d97jgmwp1U2cxj6o3FbTvhxJpKbmG80pKFY//0JoVJrjsGIGRE1AmtJkDI+EkAw7
+hi74iYKwASAJ1TolzA7FzvIQNtadAvbL6LukXTrIhQHwgdlMOcGUVnL3iROHEMLS
+UMbKbqzgY2gpy9et1H9unbUu7Cn8bdNQfghV1QIDAQABAoIBABf3sqB2g4eWXeye
+0b2SD1CKiOlg/6aWqoviE8gHc/oIvW6krFdunXL1LLHaRiXja/RyTWQm6MOQVFdr
+9wihhwWN9cSO3m2r7jcjDzv5h+bwNX9zbpgFZNMn6HcMRH3KTVu94LBdlUZ5Ty2r
+HerXlgGM21baorHVYPcA6o0WeuDaUR81EvYEttkc2x2f/npKcIquPisbXKpEtvmG
+STf9VstWy6cfiYNAnazRqxqG4U7jS4bVQpmwd5801mhb+qXSAy1Igh8uZGY16aRC
+iFFFKLgSfK1y0glLRf5YGsl60NBH2xHaLsP9qyXGmRoTut9w1Uz5n2NE7NQQQz43
+R2bp7eECgYEA7WMPW3B0VNd3TLHk+gHcSEKRZZMU7GUfRkXeb+a/MaNPbVLkg31w
+SBaXlXaa+jYwQDyM718P6ZebWFnTWaug4wMFwxbHd8TPfYEb/WjgHzZSJnyVz5US
+lkGqtAs8dAAOhN8Fdxt2zW9avDKUqcYl1k7RBiHT2wS/PoVEjHXzpdECgYEAufOF
+425rz8WtIC1smGraGU0Zeab1x0oV7cHcJ7SZGX8v68qcr63KeL0xBtk9RwZeTL1A
+yQcf67pDBhD7eLxjQw7ZyXgezeEmiCRlFT0y7u/9lyUdeFWpAy1wcwPF/0EAh8my
+b2UheYVu6/sSHSqzLxvvAXLy5zQl+vnP4EFQ/MUCgYBvVNYO/F6Sq7q3rXbGCblV
+6mJmUOSvOX3BZ2M69+0TSpQloYqqYFoYdQACiO2GC4P1nHA8k0jTNNcWSIpms6dw
+0CoTpMtH0HW/Vp3Z6yWxfbhpdGSORkvBTGrSpbJkdOJaTn4xrh+5mU/kk5RFSzjT
+mYNObO7++Or4V2get/LdAQKBgQCo8nD7KiAaLmgVjC/Wa36s7jfvJ5q27sDtu+zi
+xlszpzNK8FNb6nLDMGGS712VYlvbLTfnbem6qwiqQlO4ZrFpA90sB081jxMLLsYI
+fgoAvVuSL86OvoVItcgtN4h1WgG5XbAZNbEsT+dv0DWs+lbCvoZwspevKNo5JS+R
+eMa0YQKBgHnhRkSr2J7Ka47s0J7fjSnWZXDzLohjZmf9xX0pH7kIccst8V+Qtwbq
+Mp+wg4bPwu5wUXtHf9L+qakssF0qw+rvG2cMq808q4bTocpAna2sUeOpDHxZvH65
+CxOUpnllrncKq2RYjUe/+nRIj5O40mDOxuqlK8SIXZx1vJKFUfcH
+-----END RSA PRIVATE KEY-----
+";
+
+/// `openssl pkey -pubout`, as every other public key here.
+pub(super) const TEST_ONLY_RSA_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEArG5nSARFeOiBsVymbyPQ
+Pho0S9/SzK38jw81RXZFCJPN52nKouGMLW5kGhs7OwudsZK0ZyUNAr4cZ5gzubQH
+cxC3TJyAqyeNFzTUQmZRXrkC3vaoPAbTF/MssiJpo5fT/h+vA+2N/VjAh6GQWPVq
+RgcUJ8rfoAD6WRwapC0E8P27jwS0d97jgmwp1U2cxj6o3FbTvhxJpKbmG80pKFY/
+/0JoVJrjsGIGRE1AmtJkDI+EkAw7hi74iYKwASAJ1TolzA7FzvIQNtadAvbL6Luk
+XTrIhQHwgdlMOcGUVnL3iROHEMLSUMbKbqzgY2gpy9et1H9unbUu7Cn8bdNQfghV
+1QIDAQAB
+-----END PUBLIC KEY-----
+";
+
+/// `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`
+pub(super) const TEST_ONLY_P256_PRIVATE: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvdMTt7GeiiQrvAJU
+jwBgZS39pqDzkYhIYB6aRDh5r42hRANCAAS8fN4hPC1bIH7bDOQ3OmxNPVYnFM+n
+hwM5EXO4cvCD4A/Wa2hx+RcBj4Y+QfLfpemiXpKHc5uKWwXiMgqEc/QW
+-----END PRIVATE KEY-----
+";
+
+pub(super) const TEST_ONLY_P256_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEvHzeITwtWyB+2wzkNzpsTT1WJxTP
+p4cDORFzuHLwg+AP1mtocfkXAY+GPkHy36Xpol6Sh3ObilsF4jIKhHP0Fg==
+-----END PUBLIC KEY-----
+";
+
+pub(super) const TEST_ONLY_OTHER_P256_PRIVATE: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgonRQCLjz0DSXkDJ2
+nodiWQqQ7p80budqb42rcPrS1Q2hRANCAASHZuYXGFkr9U0W9223SHyidrzn/3HR
+XheVbsCU55ZcGW/Ejt6N1VGichiJBb/7wLhvxEv7CmrxSNitE9SVSr7z
+-----END PRIVATE KEY-----
+";
+
+pub(super) const TEST_ONLY_OTHER_P256_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEh2bmFxhZK/VNFvdtt0h8ona85/9x
+0V4XlW7AlOeWXBlvxI7ejdVRonIYiQW/+8C4b8RL+wpq8UjYrRPUlUq+8w==
+-----END PUBLIC KEY-----
+";
+
+/// `openssl genpkey -algorithm ED25519`
+pub(super) const TEST_ONLY_ED25519_PRIVATE: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIBXdSQW/hBl8BAyo8V8c1Kf6zqwcLAmMWyDRe6nqbFC4
+-----END PRIVATE KEY-----
+";
+
+pub(super) const TEST_ONLY_ED25519_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAEzW9lEBZwafg1jMz+XGyqtw81NsfCpwL8CWKEtyNGRE=
+-----END PUBLIC KEY-----
+";
+
+/// Signed with the RSA key by `openssl dgst -sha256 -sign`.
+pub(super) const TEST_ONLY_RS256_TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEiLCJyb2xlIjoidXNlciIsImlzcyI6ImFsbSIsImF1ZCI6ImFsbSIsImV4cCI6MTgwMDAwMDkwMCwibmJmIjoxODAwMDAwMDAwLCJpYXQiOjE4MDAwMDAwMDAsImp0aSI6IjEifQ.EorU4jviNfrqya6d00v9aAoLG0PdGrkcOgya4WV0PITTavcexc33s_yTZzaSZJQaEBGjwPK-Duj4DO-SVlUWQdwSF3eiluoyvpLD18ppgzRDmtBxMleQHrEoVNZSaZS_RZe71ZjPt09IPDx2VT30_BFQfHPs95jV6EY_X8h2IX01hLgyyDb0HKed9E92bzrakTFZaxrtetVaqkLFoTFbooFHNSxrp14y3DFjnBC0JCZCqeHVF5eq-_g4LM8pwAXlkarlSarR3hwC0ohLIoHBMEdwtMGMZ6g4in9heTjdhTOiDfrml9LWod4f2b1FQltnoNgN64yJ5gr-iCZWQT6m4g";
+
+/// Signed with the P-256 key by `openssl dgst -sha256 -sign`; the two numbers of the signature one after the other.
+pub(super) const TEST_ONLY_ES256_TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEiLCJyb2xlIjoidXNlciIsImlzcyI6ImFsbSIsImF1ZCI6ImFsbSIsImV4cCI6MTgwMDAwMDkwMCwibmJmIjoxODAwMDAwMDAwLCJpYXQiOjE4MDAwMDAwMDAsImp0aSI6IjEifQ.xd_G57uX2LhhVHg2HUDS7DAPwX0WGi2dFoH_9iM2snbMYOGdjMcHaon5St6CZNk3xqRb6KrW0VOL4evf44nh5g";
+
+/// The same signature as openssl writes it.
+pub(super) const TEST_ONLY_ES256_TOKEN_IN_DER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEiLCJyb2xlIjoidXNlciIsImlzcyI6ImFsbSIsImF1ZCI6ImFsbSIsImV4cCI6MTgwMDAwMDkwMCwibmJmIjoxODAwMDAwMDAwLCJpYXQiOjE4MDAwMDAwMDAsImp0aSI6IjEifQ.MEYCIQDF38bnu5fYuGFUeDYdQNLsMA_BfRYaLZ0Wgf_2IzaydgIhAMxg4Z2MxwdqiflK3oJk2TfGpFvoqtbRU4vh69_jieHm";
+
+/// Signed with the Ed25519 key by `openssl pkeyutl -sign -rawin`.
+pub(super) const TEST_ONLY_EDDSA_TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZGEiLCJyb2xlIjoidXNlciIsImlzcyI6ImFsbSIsImF1ZCI6ImFsbSIsImV4cCI6MTgwMDAwMDkwMCwibmJmIjoxODAwMDAwMDAwLCJpYXQiOjE4MDAwMDAwMDAsImp0aSI6IjEifQ.SnUgvyI1B1zHkFWf4pkJWpYT-JAXg3Iqgre4FJCS1wQqu_VtmfAt2x6p6PPjPr0TBbxPb2f9XAYQNTKCkjFDCA";
+
+pub(super) const TEST_ONLY_RSA_1024_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDdL17SoAcV/3SjW6VW5EyTmwtH
+WTa2pmLrmGZrXbFpqfRUiHa6R1xMpT7gppDoHQfECUmIF1c48aDxUhbUMPClw/iT
+5C9OSPbI4hewgZ+i63cnMi/UrqfXrSgBmkN4oRWiPALZySxMyQ4NF72W8VC2LKqR
+N9xKPDuY6NaYoytxFQIDAQAB
+-----END PUBLIC KEY-----
+";
+
+pub(super) const TEST_ONLY_RSA_2047_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBITANBgkqhkiG9w0BAQEFAAOCAQ4AMIIBCQKCAQBtzzAg75Humu1PCWcrxRt8
+qONUZgMaKtZazlUXW1aOM4T+shNrkfrXr0D4qOK/+MTP2AC8f4T46DJRX/2oNjrI
+rKKFwULeL+5vbY6hHQRHNp+XRrIWlYSpMh/e32iz1HwCfY7usBtehmkUoSilGxgx
+WselEYHBlKYjXD+uKCR7zrXHbDJMdHaef0UEeZag1uLX4hf6oOcxFcB7SlRnCdRe
+NsfXmWcuJ0AemSmrqAfT8YAJFX2/OQDT6dealZev3flX6FQ7xl3391ZoqW+/IIyn
+ngjqLALMXxuGnXjqmXOmkFTgkb46AH9OmgDUpQGtS1PnrC9RVI1tP7AEH/6iThwn
+AgMBAAE=
+-----END PUBLIC KEY-----
+";
+
+/// For PSS alone (`-algorithm RSA-PSS`), which is PS256.
+pub(super) const TEST_ONLY_RSA_PSS_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBAKKKvuYJcEIaaC+a0LLSdHXN
+M549p8hvFtj+xJNO6CoANn/BO6iwv/NP4n/kC4s0WsbgwnxZp4rJr8eSyxaZrp0o
+9R8qt9VsuPXTdXZJnu+qXrDgmcVVEUV3iMmw3FiEE0vfZRu0i64E0kA1Bz6VBFfC
+OMOTB3X5fP7QmCE4sjUMo+9Baqll6XK6nwRaN5u2AQD8UZah5W6iTwEqxCQn5vYA
+ZhMNFJX0/N/vQHfhyKBUVllV0Q1m4jEhAvFbx5ynqTzr8ptfJVq/dF4s0alSM+12
+K5KQ+Yjgag9POgwx3JfJyg1ixJV6lb1WyDnInQepIIHwVmzEeqRBHH0Imk5z46cC
+AwEAAQ==
+-----END PUBLIC KEY-----
+";
+
+/// The RSA key by `openssl rsa -RSAPublicKey_out`.
+pub(super) const TEST_ONLY_RSA_PUBLIC_PKCS1: &str = "\
+-----BEGIN RSA PUBLIC KEY-----
+MIIBCgKCAQEArG5nSARFeOiBsVymbyPQPho0S9/SzK38jw81RXZFCJPN52nKouGM
+LW5kGhs7OwudsZK0ZyUNAr4cZ5gzubQHcxC3TJyAqyeNFzTUQmZRXrkC3vaoPAbT
+F/MssiJpo5fT/h+vA+2N/VjAh6GQWPVqRgcUJ8rfoAD6WRwapC0E8P27jwS0d97j
+gmwp1U2cxj6o3FbTvhxJpKbmG80pKFY//0JoVJrjsGIGRE1AmtJkDI+EkAw7hi74
+iYKwASAJ1TolzA7FzvIQNtadAvbL6LukXTrIhQHwgdlMOcGUVnL3iROHEMLSUMbK
+bqzgY2gpy9et1H9unbUu7Cn8bdNQfghV1QIDAQAB
+-----END RSA PUBLIC KEY-----
+";
+
+/// The P-256 key with `-ec_conv_form compressed`.
+pub(super) const TEST_ONLY_P256_PUBLIC_COMPRESSED: &str = "\
+-----BEGIN PUBLIC KEY-----
+MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACvHzeITwtWyB+2wzkNzpsTT1WJxTP
+p4cDORFzuHLwg+A=
+-----END PUBLIC KEY-----
+";
+
+pub(super) const TEST_ONLY_P384_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEgpb5BKYXiPOHHRsD0w8CyQ/OB1BSNgms
+3wZ7zR7VxiPPgkJ8WS4RI8hGUxi0rLa4EIRHD2vFkomdwOFa4m4ZEE26+MveSjqe
+QoqGWagqVQCt5e7GYZbdMj3xj08IIcfm
+-----END PUBLIC KEY-----
+";
+
+pub(super) const TEST_ONLY_SECP256K1_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAE9XjXrvfqfezsMnqvvaDMsOAvYOubF9GW
++N7mx2aGXwc2AbgFNNNfdi7fqy9DmtZl0eS15BPiIg+4WTXnWBdOsQ==
+-----END PUBLIC KEY-----
+";
+
+pub(super) const TEST_ONLY_ED448_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MEMwBQYDK2VxAzoASSPVIYIfNxvtUFtNcTZdvPczTbkZn2MwSGk5fkU4hyLDs/ha
+fTOTMBt00viSS+mt+ZgT414nAmEA
+-----END PUBLIC KEY-----
+";
