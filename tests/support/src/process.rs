@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 30] = [
+const SETTINGS: [&str; 34] = [
     "PORT",
     "BIND",
     "SERVICES",
@@ -24,6 +24,10 @@ const SETTINGS: [&str; 30] = [
     "MIGRATE",
     "NATS_URL",
     "NATS_URL_FILE",
+    "AUDIT_KEY",
+    "AUDIT_KEY_FILE",
+    "AUDIT_EARLIER_KEYS",
+    "AUDIT_CHECKPOINT_FILE",
     "JWT_SECRET",
     "JWT_SECRET_FILE",
     "JWT_SECRET_PREVIOUS",
