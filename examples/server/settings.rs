@@ -137,10 +137,10 @@ pub(crate) struct TokenArgs {
     /// Who the token belongs to
     #[arg(long, value_name = "NAME", value_parser = actor)]
     pub(crate) sub: Actor,
-    /// What it may do: admin or user
+    /// What it may do: admin, user, deployer, auditor or viewer
     #[arg(long, value_name = "ROLE", value_parser = role)]
     pub(crate) role: Role,
-    /// What it may do besides: auditor, service; separated by spaces
+    /// What it may do besides, separated by spaces: service, and roles that are good in one place, such as deployer:7/prod
     #[arg(long, value_name = "SCOPES", default_value = "")]
     pub(crate) scope: String,
 }
@@ -323,7 +323,7 @@ fn actor(name: &str) -> Result<Actor, String> {
 }
 
 fn role(name: &str) -> Result<Role, String> {
-    Role::parse(name).ok_or_else(|| "must be admin or user".to_owned())
+    Role::parse(name).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
 }
 
 /// Names of environments, separated by commas; none in an empty text.

@@ -26,6 +26,7 @@ mod operations;
 mod pages;
 mod parameters;
 mod passwords;
+mod permissions;
 mod problems;
 mod process;
 mod races;

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use alm_core::{
     Principal,
-    domain::{Actor, Role, Subject, Username},
-    policy::{Action, SCOPE_AUDITOR, SCOPE_SERVICE},
+    domain::{Actor, AppId, EnvironmentName, Role, Subject, Username},
+    policy::{Action, Place, SCOPE_SERVICE, Target},
 };
 use serde_json::{Map, Value, json};
 
@@ -28,14 +28,20 @@ async fn every_operation_has_a_rule_and_every_rule_an_operation() {
 #[tokio::test]
 async fn each_role_may_do_what_the_table_says_and_nothing_else() {
     let principal = |name: &str, role| Principal::new(Actor::parse(name).unwrap(), role);
-    let callers = [
-        None,
-        Some(principal("ada", Role::User)),
-        Some(principal("root", Role::Admin)),
-        Some(principal("ada", Role::User).with_scope(SCOPE_AUDITOR)),
-        Some(principal("ada", Role::User).with_scope(SCOPE_SERVICE)),
-        Some(principal(ACCOUNT, Role::User)),
-    ];
+    let mut callers = vec![None, Some(principal(ACCOUNT, Role::User))];
+    callers.extend(Role::ALL.map(|role| Some(principal("ada", role))));
+    for scope in [
+        "auditor",
+        SCOPE_SERVICE,
+        "admin:1",
+        "user:1",
+        "deployer:1/prod",
+        "deployer:*/prod",
+        "admin:2",
+        "deployer:1/staging",
+    ] {
+        callers.push(Some(principal("ada", Role::Viewer).with_scope(scope)));
+    }
     let mut server = with_one_of_each().await;
     let document = server.anyone().document().await;
     for operation in document.operations() {
@@ -74,7 +80,22 @@ fn is_allowed(operation: &Operation<'_>, caller: Option<&Principal>) -> bool {
     let rule = Action::parse(operation.id).unwrap_or_else(|| panic!("{} has no rule", operation.id)).rule();
     let of_the_account = operation.path.contains("{username}");
     let subject = if of_the_account { Subject::User(Username::parse(ACCOUNT).unwrap()) } else { Subject::Apps };
-    caller.map_or(rule.public, |principal| rule.allows(principal, &subject))
+    let target = Target::new(subject, place(operation));
+    caller.map_or(rule.public, |principal| rule.allows(principal, &target))
+}
+
+/// Where what [`request`] asks for is.
+fn place(operation: &Operation<'_>) -> Option<Place> {
+    let app = AppId::new(1).unwrap();
+    let of_one = operation.path.contains("{id}");
+    match operation.path.split('/').nth(1)? {
+        "apps" if of_one => Some(Place::app(app)),
+        "versions" if of_one || operation.method == "POST" => Some(Place::app(app)),
+        "deployments" if of_one || operation.method == "POST" => {
+            Some(Place::environment(app, EnvironmentName::parse("prod").unwrap()))
+        }
+        _ => None,
+    }
 }
 
 /// A server with one of everything that a path can name, each of them number 1.
@@ -108,6 +129,7 @@ fn body(document: &Document, schema: &Value, operation: &str) -> Value {
             (_, "password") => json!(PASSWORD),
             // One that is not taken.
             (_, "name" | "tag" | "username") => json!("new"),
+            (_, "environment") => json!("prod"),
             // The first status is the one that the deployment has.
             (_, "status") => json!("running"),
             _ => sample(document, schema),

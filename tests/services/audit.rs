@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alm_core::{
     Alm, Context, Principal,
     domain::{Actor, AuditIndex, Role},
-    policy::SCOPE_AUDITOR,
+    policy::Grant,
     ports::AuditFilter,
     services::Limit,
     testing::inspect::settle,
@@ -26,7 +26,8 @@ async fn an_entry_is_got_by_the_index_that_the_list_shows() {
     assert_eq!(listed.len(), 2);
 
     // then
-    let auditor = Principal::new(Actor::parse("eve").unwrap(), Role::User).with_scope(SCOPE_AUDITOR);
+    let auditor =
+        Principal::new(Actor::parse("eve").unwrap(), Role::User).with_grant(&Grant::everywhere(Role::Auditor));
     for cx in [admin(), Context::new(auditor)] {
         for entry in &listed {
             assert_eq!(alm.audit().get(&cx, entry.index).await.unwrap().as_ref(), Some(entry));

@@ -7,24 +7,33 @@ use serde::{Deserialize, Serialize};
 use super::{Invalid, Rejected, Timestamp, Username, invalid::Fields};
 
 /// What an account may do; the table is in [`policy`](crate::policy).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything.
     Admin,
     /// Reading and changing, not deleting, no accounts, no audit log.
     User,
+    /// Reading, and deployments: creating them and moving their status.
+    Deployer,
+    /// Reading, also the audit log.
+    Auditor,
+    /// Reading, not the audit log.
+    Viewer,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 2] = [Self::Admin, Self::User];
+    pub const ALL: [Self; 5] = [Self::Admin, Self::User, Self::Deployer, Self::Auditor, Self::Viewer];
 
     /// The name as it stands in JSON and in tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::User => "user",
+            Self::Deployer => "deployer",
+            Self::Auditor => "auditor",
+            Self::Viewer => "viewer",
         }
     }
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Password, PasswordHash, Subject, Timestamp},
-    policy::{Action, Principal},
+    domain::{Password, PasswordHash, Timestamp},
+    policy::{Action, Principal, Target},
 };
 
 use super::BackendError;
@@ -79,8 +79,12 @@ impl AuthError {
 /// Decides what a principal may do.
 #[async_trait]
 pub trait Authorizer: Send + Sync {
-    /// Whether `principal` may do `action` to `subject`. Whatever is not allowed is denied.
-    async fn authorize(&self, principal: &Principal, action: Action, subject: &Subject) -> Decision;
+    /// Whether `principal` may do `action` to `target`. Whatever is not allowed is denied.
+    ///
+    /// # Contract
+    /// It may be asked before it is known where the target is, and once more when it was denied then and the
+    /// [place](Target::place) is known: what is allowed without a place is allowed in every place.
+    async fn authorize(&self, principal: &Principal, action: Action, target: &Target) -> Decision;
 }
 
 /// What an [`Authorizer`] says.

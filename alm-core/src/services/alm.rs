@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 use crate::{
     changeset::ConsumerName,
     domain::{Services, Subject, Timestamp},
-    policy::{Action, Principal},
+    policy::{Action, Place, Principal, Target},
     ports::{Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Ids, PasswordHasher, Store, TokenIssuer},
     runtime::{Handler, Retention},
 };
@@ -120,14 +120,30 @@ impl Alm {
         action: Action,
         subject: Subject,
     ) -> Result<&'c Principal, Error> {
+        self.authorize_in(cx, action, subject, async { Ok(None) }).await
+    }
+
+    /// As [`authorize`](Self::authorize), for what is in a place. It is found out by `place`, when it matters; there may be none, since
+    /// the subject does not exist.
+    pub(super) async fn authorize_in<'c>(
+        &self,
+        cx: &'c Context,
+        action: Action,
+        subject: Subject,
+        place: impl Future<Output = Result<Option<Place>, Error>> + Send,
+    ) -> Result<&'c Principal, Error> {
         let principal = cx.principal().ok_or(Error::Unauthenticated)?;
-        match self.inner.authorizer.authorize(principal, action, &subject).await {
-            Decision::Allowed => Ok(principal),
-            Decision::Denied => {
-                self.record_denial(cx, action, &subject).await?;
-                Err(Error::Denied { action, subject })
-            }
+        let mut target = Target::from(subject);
+        let authorizer = &self.inner.authorizer;
+        if authorizer.authorize(principal, action, &target).await == Decision::Allowed {
+            return Ok(principal);
         }
+        target.place = place.await?;
+        if target.place.is_some() && authorizer.authorize(principal, action, &target).await == Decision::Allowed {
+            return Ok(principal);
+        }
+        self.record_denial(cx, action, &target.subject).await?;
+        Err(Error::Denied { action, subject: target.subject })
     }
 }
 

@@ -1,9 +1,11 @@
 //! Use cases of applications.
 
+use std::future::ready;
+
 use crate::{
     changeset::{Change, Changeset, Stamp},
     domain::{App, AppId, AppUpdate, EnvironmentName, EventId, NewApp, RunningVersion, SourceService, Subject},
-    policy::Action,
+    policy::{Action, Place},
     ports::AppFilter,
 };
 
@@ -33,7 +35,7 @@ impl Apps<'_> {
     /// # Errors
     /// [`Error::NotFound`]; those of every use case.
     pub async fn get(&self, cx: &Context, id: AppId) -> Result<App, Error> {
-        self.0.authorize(cx, Action::GetApp, Subject::App(id)).await?;
+        self.0.authorize_in(cx, Action::GetApp, Subject::App(id), in_app(id)).await?;
         self.load(id).await
     }
 
@@ -66,7 +68,7 @@ impl Apps<'_> {
         precondition: &Precondition,
     ) -> Result<App, Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::UpdateApp, Subject::App(id)).await?;
+        alm.authorize_in(cx, Action::UpdateApp, Subject::App(id), in_app(id)).await?;
         alm.with_retries(
             || Subject::App(id),
             || async {
@@ -87,7 +89,7 @@ impl Apps<'_> {
     /// [`Error::NotFound`], [`Error::PreconditionFailed`]; those of every use case.
     pub async fn delete(&self, cx: &Context, id: AppId, precondition: &Precondition) -> Result<(), Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::DeleteApp, Subject::App(id)).await?;
+        alm.authorize_in(cx, Action::DeleteApp, Subject::App(id), in_app(id)).await?;
         alm.with_retries(
             || Subject::App(id),
             || async {
@@ -111,7 +113,7 @@ impl Apps<'_> {
         after: Option<&EnvironmentName>,
         limit: Limit,
     ) -> Result<Page<RunningVersion, EnvironmentName>, Error> {
-        self.0.authorize(cx, Action::ListEnvironments, Subject::App(id)).await?;
+        self.0.authorize_in(cx, Action::ListEnvironments, Subject::App(id), in_app(id)).await?;
         // The service that knows what runs may be another than that of the apps.
         if self.0.services().has(SourceService::AppService) {
             self.load(id).await?;
@@ -123,6 +125,10 @@ impl Apps<'_> {
     async fn load(&self, id: AppId) -> Result<App, Error> {
         self.0.inner.store.app(id).await?.ok_or(Error::NotFound(Subject::App(id)))
     }
+}
+
+fn in_app(id: AppId) -> impl Future<Output = Result<Option<Place>, Error>> + Send {
+    ready(Ok(Some(Place::app(id))))
 }
 
 fn decide_create(new: NewApp, id: AppId, stamp: Stamp, event: EventId) -> (App, Changeset) {

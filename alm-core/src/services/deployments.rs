@@ -3,7 +3,7 @@
 use crate::{
     changeset::{Change, Changeset, Guard, Stamp},
     domain::{AppId, Deployment, DeploymentId, DeploymentStatus, EventId, IllegalTransition, NewDeployment, Subject},
-    policy::Action,
+    policy::{Action, Place},
     ports::{DeploymentFilter, StoreError},
 };
 
@@ -20,8 +20,12 @@ impl Deployments<'_> {
     /// [`Error::Invalid`] when there is no such version or it is of another app; those of every use case.
     pub async fn create(&self, cx: &Context, new: NewDeployment) -> Result<Created<Deployment>, Error> {
         let alm = self.0;
-        let principal = alm.authorize(cx, Action::CreateDeployment, Subject::Deployments).await?;
         let version_id = new.version_id;
+        let place = async {
+            let parent = alm.version_to_hold(cx, version_id).await?;
+            Ok(parent.map(|(app_id, _)| Place::environment(app_id, new.environment.clone())))
+        };
+        let principal = alm.authorize_in(cx, Action::CreateDeployment, Subject::Deployments, place).await?;
         let created = alm.once(cx, principal.name.as_str(), Action::CreateDeployment, async {
             let parent = alm.version_to_hold(cx, version_id).await?;
             let (app_id, guard) = parent.ok_or_else(|| Error::unknown_parent("/version_id", "version", version_id))?;
@@ -45,7 +49,7 @@ impl Deployments<'_> {
     /// # Errors
     /// [`Error::NotFound`]; those of every use case.
     pub async fn get(&self, cx: &Context, id: DeploymentId) -> Result<Deployment, Error> {
-        self.0.authorize(cx, Action::GetDeployment, Subject::Deployment(id)).await?;
+        self.0.authorize_in(cx, Action::GetDeployment, Subject::Deployment(id), self.place(id)).await?;
         self.load(id).await
     }
 
@@ -77,7 +81,7 @@ impl Deployments<'_> {
         precondition: &Precondition,
     ) -> Result<Deployment, Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::UpdateDeployment, Subject::Deployment(id)).await?;
+        alm.authorize_in(cx, Action::UpdateDeployment, Subject::Deployment(id), self.place(id)).await?;
         alm.with_retries(
             || Subject::Deployment(id),
             || async {
@@ -96,7 +100,7 @@ impl Deployments<'_> {
     /// [`Error::NotFound`], [`Error::PreconditionFailed`]; those of every use case.
     pub async fn delete(&self, cx: &Context, id: DeploymentId, precondition: &Precondition) -> Result<(), Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::DeleteDeployment, Subject::Deployment(id)).await?;
+        alm.authorize_in(cx, Action::DeleteDeployment, Subject::Deployment(id), self.place(id)).await?;
         alm.with_retries(
             || Subject::Deployment(id),
             || async {
@@ -107,6 +111,11 @@ impl Deployments<'_> {
             },
         )
         .await
+    }
+
+    async fn place(&self, id: DeploymentId) -> Result<Option<Place>, Error> {
+        let deployment = self.0.inner.store.deployment(id).await?;
+        Ok(deployment.map(|deployment| Place::environment(deployment.app_id, deployment.environment)))
     }
 
     async fn load(&self, id: DeploymentId) -> Result<Deployment, Error> {

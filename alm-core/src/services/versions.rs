@@ -1,9 +1,11 @@
 //! Use cases of versions.
 
+use std::future::ready;
+
 use crate::{
     changeset::{Change, Changeset, Guard, Stamp},
     domain::{EventId, NewVersion, Subject, Version, VersionId, VersionUpdate},
-    policy::Action,
+    policy::{Action, Place},
     ports::{StoreError, VersionFilter},
 };
 
@@ -21,8 +23,9 @@ impl Versions<'_> {
     /// use case.
     pub async fn create(&self, cx: &Context, new: NewVersion) -> Result<Created<Version>, Error> {
         let alm = self.0;
-        let principal = alm.authorize(cx, Action::CreateVersion, Subject::Versions).await?;
         let app_id = new.app_id;
+        let place = ready(Ok(Some(Place::app(app_id))));
+        let principal = alm.authorize_in(cx, Action::CreateVersion, Subject::Versions, place).await?;
         let created = alm.once(cx, principal.name.as_str(), Action::CreateVersion, async {
             let guard = alm.app_to_hold(cx, app_id).await?;
             let guard = guard.ok_or_else(|| Error::unknown_parent("/app_id", "app", app_id))?;
@@ -40,7 +43,7 @@ impl Versions<'_> {
     /// # Errors
     /// [`Error::NotFound`]; those of every use case.
     pub async fn get(&self, cx: &Context, id: VersionId) -> Result<Version, Error> {
-        self.0.authorize(cx, Action::GetVersion, Subject::Version(id)).await?;
+        self.0.authorize_in(cx, Action::GetVersion, Subject::Version(id), self.place(id)).await?;
         self.load(id).await
     }
 
@@ -72,7 +75,7 @@ impl Versions<'_> {
         precondition: &Precondition,
     ) -> Result<Version, Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::UpdateVersion, Subject::Version(id)).await?;
+        alm.authorize_in(cx, Action::UpdateVersion, Subject::Version(id), self.place(id)).await?;
         alm.with_retries(
             || Subject::Version(id),
             || async {
@@ -93,7 +96,7 @@ impl Versions<'_> {
     /// [`Error::NotFound`], [`Error::PreconditionFailed`]; those of every use case.
     pub async fn delete(&self, cx: &Context, id: VersionId, precondition: &Precondition) -> Result<(), Error> {
         let alm = self.0;
-        alm.authorize(cx, Action::DeleteVersion, Subject::Version(id)).await?;
+        alm.authorize_in(cx, Action::DeleteVersion, Subject::Version(id), self.place(id)).await?;
         alm.with_retries(
             || Subject::Version(id),
             || async {
@@ -104,6 +107,10 @@ impl Versions<'_> {
             },
         )
         .await
+    }
+
+    async fn place(&self, id: VersionId) -> Result<Option<Place>, Error> {
+        Ok(self.0.inner.store.version(id).await?.map(|version| Place::app(version.app_id)))
     }
 
     async fn load(&self, id: VersionId) -> Result<Version, Error> {

@@ -136,7 +136,7 @@ async fn identity() {
         _ => Decision::Denied,
     });
     let authorizer: Arc<dyn Authorizer> = Arc::new(mock);
-    let asked = async |action| authorizer.authorize(&Principal::system(), action, &Subject::Apps).await;
+    let asked = async |action| authorizer.authorize(&Principal::system(), action, &Subject::Apps.into()).await;
     assert_eq!(asked(Action::GetApp).await, Decision::Allowed);
     assert_eq!(asked(Action::DeleteApp).await, Decision::Denied);
 }

@@ -48,6 +48,9 @@ impl From<User> for UserBody {
 pub(crate) enum RoleName {
     Admin,
     User,
+    Deployer,
+    Auditor,
+    Viewer,
 }
 
 /// A new account.

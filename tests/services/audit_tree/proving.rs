@@ -1,7 +1,7 @@
 use alm_core::{
     Alm, Context, Error, Principal,
     domain::{Actor, AuditIndex, Role},
-    policy::SCOPE_AUDITOR,
+    policy::Grant,
     ports::TileId,
     tlog::{entry_bytes, leaf_hash, verify_consistency, verify_inclusion},
 };
@@ -73,7 +73,8 @@ async fn proofs_are_for_those_who_may_read_the_log() {
     let store = grown_in(&[2]).await;
     let with_tree = alm(&store, tree_of(&store, 1));
     let user = Principal::new(Actor::parse("ada").unwrap(), Role::User);
-    let (user, auditor) = (Context::new(user.clone()), Context::new(user.with_scope(SCOPE_AUDITOR)));
+    let (user, auditor) =
+        (Context::new(user.clone()), Context::new(user.with_grant(&Grant::everywhere(Role::Auditor))));
     let audit = with_tree.audit();
     assert!(audit.tree().checkpoint(&auditor).await.unwrap().is_some());
     let refused = [

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use crate::{
-    domain::{Password, PasswordHash, Subject, Timestamp},
-    policy::{Action, Principal},
+    domain::{Password, PasswordHash, Timestamp},
+    policy::{Action, Principal, Target},
     ports::{
         AuthError, Authenticator, Authorizer, BackendError, Decision, PasswordError, PasswordHasher, TokenClaims,
         TokenIssuer,
@@ -70,6 +70,6 @@ mock! {
 
     #[async_trait]
     impl Authorizer for Authorizer {
-        async fn authorize(&self, principal: &Principal, action: Action, subject: &Subject) -> Decision;
+        async fn authorize(&self, principal: &Principal, action: Action, target: &Target) -> Decision;
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         Change, Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyKey, IdempotencyRecord, IdempotencyScope, Stamp,
     },
     domain::{CloudEvent, DeploymentStatus, ParentId, Revision},
-    policy::{Action, Principal, SCOPE_AUDITOR, SCOPE_SERVICE},
+    policy::{Action, Principal, SCOPE_SERVICE},
 };
 
 use super::{
@@ -149,6 +149,7 @@ pub fn action() -> impl Strategy<Value = Action> {
 
 /// Someone, with scopes that ALM knows and others.
 pub fn principal() -> impl Strategy<Value = Principal> {
-    let scope = prop_oneof![select(&[SCOPE_AUDITOR, SCOPE_SERVICE][..]).prop_map(str::to_owned), "[a-z:]{1,8}"];
+    let scope =
+        prop_oneof![select(&["auditor", "deployer:7/prod", SCOPE_SERVICE][..]).prop_map(str::to_owned), "[a-z:]{1,8}"];
     (actor(), role(), btree_set(scope, 0..3)).prop_map(|(name, role, scopes)| Principal { name, role, scopes })
 }

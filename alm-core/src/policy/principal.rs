@@ -1,0 +1,51 @@
+//! Who acts.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Actor, Role};
+
+use super::Grant;
+
+/// Who acts: what a token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The name under which it acts.
+    pub name: Actor,
+    /// What it may do, everywhere.
+    pub role: Role,
+    /// What it may do besides: [`Grant`]s, [`SCOPE_SERVICE`](super::SCOPE_SERVICE), and what means something to the host alone.
+    #[serde(default)]
+    pub scopes: BTreeSet<String>,
+}
+
+impl Principal {
+    /// A principal without scopes.
+    pub fn new(name: Actor, role: Role) -> Self {
+        Self { name, role, scopes: BTreeSet::new() }
+    }
+
+    /// ALM's host itself, which may do everything.
+    pub fn system() -> Self {
+        Self::new(Actor::system(), Role::Admin)
+    }
+
+    /// Adds a scope.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.insert(scope.into());
+        self
+    }
+
+    /// Adds a grant, which is a scope.
+    #[must_use]
+    pub fn with_grant(self, grant: &Grant) -> Self {
+        self.with_scope(grant.to_string())
+    }
+
+    /// The scopes that are grants.
+    pub fn grants(&self) -> impl Iterator<Item = Grant> {
+        self.scopes.iter().filter_map(|scope| Grant::parse(scope).ok())
+    }
+}
