@@ -1,11 +1,18 @@
-//! The server's own accept loop. `axum::serve` sets no timer, so a client that never ends its header keeps its connection for
-//! ever; here what a client sends has deadlines, and so has the
-//! shutdown. What it reads has none yet: a client that never reads its answer holds its connection.
+//! The server's own accept loop, for HTTP/1.1 and HTTP/2. `axum::serve` sets no timer, so a client that never ends its header keeps its
+//! connection for ever; here what a client sends has deadlines, and so have what it reads and the shutdown.
+//!
+//! A connection is one of HTTP/2 when it begins as one (prior knowledge, RFC 9113, section 3.3).
 
 mod accept;
+mod activity;
 mod body;
 mod config;
 mod connections;
+
+mod protocol;
+mod requests;
+mod socket;
+mod speak;
 #[cfg(test)]
 mod tests;
 

@@ -1,3 +1,8 @@
+mod frames;
+mod http2;
+mod http2_attacks;
+mod reading;
+
 use std::{
     io,
     net::SocketAddr,
@@ -70,7 +75,7 @@ impl Server {
 }
 
 fn patient() -> ServeConfig {
-    ServeConfig::default().header_timeout(LONG).body_timeout(LONG).shutdown_grace(LONG)
+    ServeConfig::default().header_timeout(LONG).body_timeout(LONG).write_timeout(LONG).shutdown_grace(LONG)
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -86,6 +91,12 @@ async fn rest(client: &mut TcpStream) -> String {
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// Waits until the server closes the connection, whatever comes before.
+async fn closed(mut client: TcpStream) {
+    let mut bytes = [0; 1024];
+    while within(client.read(&mut bytes)).await.is_ok_and(|read| read > 0) {}
 }
 
 /// Sends a byte now and then until the server closes the connection.
