@@ -153,6 +153,13 @@ pub(crate) struct Settings {
     /// The address to listen on
     #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
     pub(crate) bind: IpAddr,
+    /// A file with the certificate of this server, in PEM, followed by those that lead to its authority: speaks TLS, and nothing but TLS,
+    /// on PORT. It is read again each minute and at SIGHUP (docs/edge.md)
+    #[arg(long, env, value_name = "FILE", global = true)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The file with its private key, in PEM
+    #[arg(long, env, value_name = "FILE", global = true)]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Where everything is kept: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or memory: until the process ends
     /// [default: sqlite:alm.db]
     #[arg(long = "db-url", env = "DB_URL", hide_env_values = true, value_name = "URL", global = true)]
@@ -386,6 +393,13 @@ impl Settings {
 
     /// Settings that are right, each by itself, may still say together what can't have been meant.
     fn fit_together(&self, is_server: bool) -> Result<(), String> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return Err("TLS_CERT is set, so TLS_KEY must name the file of its key".to_owned()),
+            (None, Some(_)) => {
+                return Err("TLS_KEY is set, so TLS_CERT must name the file of its certificate".to_owned());
+            }
+            _ => {}
+        }
         let urls = [
             ("APP_URL", &self.app_url),
             ("VERSION_URL", &self.version_url),

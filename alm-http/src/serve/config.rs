@@ -19,6 +19,9 @@ pub struct ServeConfig {
     pub max_connections: usize,
     /// How many requests run at a time on one connection of HTTP/2.
     pub max_streams: u32,
+    /// With what TLS is spoken, and nothing but TLS. What clients take for a handshake counts as part of the first header.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::Tls>,
 }
 
 impl Default for ServeConfig {
@@ -32,6 +35,8 @@ impl Default for ServeConfig {
             shutdown_grace: Duration::from_secs(20),
             max_connections: 10_000,
             max_streams: 100,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -76,6 +81,14 @@ impl ServeConfig {
     #[must_use]
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.max_streams = streams;
+        self
+    }
+
+    /// Speaks TLS, and nothing but TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: super::Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 }

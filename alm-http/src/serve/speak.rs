@@ -93,6 +93,11 @@ impl Speaker {
     ) -> Self {
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_BUFFER_BYTES);
+        #[cfg(feature = "tls")]
+        let app = match &config.tls {
+            Some(_) => app.layer(axum::middleware::from_fn(super::tls::over_tls)),
+            None => app,
+        };
         // With its state given, axum has its routes ready; else it would make them ready for each request.
         Self { app: app.with_state(()), config, http1, stopping, alive }
     }
@@ -102,10 +107,29 @@ impl Speaker {
         // One deadline for all that comes before the first request, whatever it is.
         let since = Instant::now();
         let io = TimedIo::new(stream, self.config.write_timeout);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.config.tls {
+            return match self.begin(since, tls.accept(io)).await? {
+                Some((io, protocol)) => self.http(protocol, io, peer, since).await,
+                None => Ok(()),
+            };
+        }
         match self.begin(since, detect(io)).await? {
-            Some((io, Protocol::Http1)) => self.http1(io, peer, since).await,
-            Some((io, Protocol::Http2)) => self.http2(io, peer, since).await,
+            Some((io, protocol)) => self.http(protocol, io, peer, since).await,
             None => Ok(()),
+        }
+    }
+
+    async fn http(
+        &self,
+        protocol: Protocol,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        since: Instant,
+    ) -> Result<(), Ended> {
+        match protocol {
+            Protocol::Http1 => self.http1(io, peer, since).await,
+            Protocol::Http2 => self.http2(io, peer, since).await,
         }
     }
 

@@ -10,7 +10,7 @@ fn secret() -> &'static str {
 
 /// What is wrong stops the start with one line that names it.
 #[track_caller]
-fn refused(arguments: &[&str], settings: &[(&str, &str)], names: &[&str]) {
+pub(super) fn refused(arguments: &[&str], settings: &[(&str, &str)], names: &[&str]) {
     let ended = run(arguments, &[&[("PORT", "0")], settings].concat());
     assert!([Some(1), Some(2)].contains(&ended.status.code()), "{:?}", ended.status);
     let [line] = ended.stderr.as_slice() else { panic!("it is not one line: {:?}", ended.stderr) };

@@ -14,9 +14,11 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 34] = [
+const SETTINGS: [&str; 36] = [
     "PORT",
     "BIND",
+    "TLS_CERT",
+    "TLS_KEY",
     "SERVICES",
     "DB_URL",
     "DB_URL_FILE",

@@ -2,6 +2,8 @@ mod frames;
 mod http2;
 mod http2_attacks;
 mod reading;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{
     io,
