@@ -28,11 +28,13 @@
 //! ```
 
 pub mod auth;
+mod cors;
 pub mod directory;
 mod docs;
 mod envelope;
 mod error;
 pub mod gateway;
+mod headers;
 mod openapi;
 mod operations;
 mod problem;
@@ -44,6 +46,7 @@ pub mod serve;
 mod state;
 pub mod upstream;
 
+pub use cors::{CorsOrigins, InvalidOrigin};
 pub use operations::metrics_router;
 pub use problem::{Dependency, Problem, ProblemField};
 pub use router::{Api, openapi, router};

@@ -20,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
+    headers::secure,
     problem::Dependency,
     request::NoParams,
     state::{ApiState, MetricsRenderer},
@@ -125,5 +126,7 @@ async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
 
 /// What a scrape of Prometheus gets.
 pub(crate) fn exposition(render: &MetricsRenderer) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+    let mut response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response();
+    secure(response.headers_mut());
+    response
 }

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     auth::LoginThrottle,
+    cors::{CorsOrigins, cors},
     docs,
     envelope::envelope,
     error::ApiError,
@@ -39,6 +40,7 @@ pub fn openapi() -> Value {
 pub struct Api {
     alm: Alm,
     settings: Settings,
+    cors: CorsOrigins,
 }
 
 impl Api {
@@ -52,7 +54,7 @@ impl Api {
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
         };
-        Self { alm, settings }
+        Self { alm, settings, cors: CorsOrigins::default() }
     }
 
     /// How often one may try to log in.
@@ -92,17 +94,29 @@ impl Api {
         self
     }
 
+    /// The origins whose pages may call the API from a browser; none unless told.
+    pub fn cors_origins(mut self, origins: CorsOrigins) -> Self {
+        self.cors = origins;
+        self
+    }
+
     /// The finished router.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.alm.services(), self.settings.metrics.is_some()).split_for_parts();
         let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
-        routes
+        let api = routes
             .merge(docs::routes(openapi::finish(&document)))
             .fallback(async || ApiError::no_such_path())
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
             .layer(middleware::from_fn(envelope))
-            .with_state(state)
+            .with_state(state);
+        with_cors(api, self.cors)
     }
+}
+
+/// Outside of everything else, as errors are to be read, too.
+pub(crate) fn with_cors<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: CorsOrigins) -> Router<S> {
+    if origins.is_empty() { router } else { router.layer(middleware::from_fn_with_state(origins, cors)) }
 }
 
 /// The routes of some services. The log and the state of the process are everywhere.

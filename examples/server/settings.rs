@@ -11,6 +11,7 @@ use alm_core::{
     tlog::{KeyError, Verifier},
 };
 use alm_http::{
+    CorsOrigins,
     auth::{InvalidPublicKey, VerifyingKey, WeakSecret},
     upstream::BaseUrl,
 };
@@ -160,6 +161,9 @@ pub(crate) struct Settings {
     /// The file with its private key, in PEM
     #[arg(long, env, value_name = "FILE", global = true)]
     pub(crate) tls_key: Option<PathBuf>,
+    /// The origins whose pages may call the API from a browser, such as https://alm.example.com, separated by commas; none unless given
+    #[arg(long, env, value_name = "ORIGINS", default_value = "", hide_default_value = true, global = true)]
+    pub(crate) cors_origins: CorsOrigins,
     /// Where everything is kept: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or memory: until the process ends
     /// [default: sqlite:alm.db]
     #[arg(long = "db-url", env = "DB_URL", hide_env_values = true, value_name = "URL", global = true)]

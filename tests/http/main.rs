@@ -7,6 +7,7 @@ mod audit;
 mod audit_tree;
 mod bodies;
 mod bounds;
+mod browsers;
 mod cascade;
 mod conditional;
 mod deployments;

@@ -50,11 +50,13 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes as handlers};
 
 use crate::{
+    cors::CorsOrigins,
     docs,
     envelope::envelope,
     error::ApiError,
     operations,
     request::NoParams,
+    router::with_cors,
     state::{MetricsRenderer, Readiness},
     upstream::{BaseUrl, Client, Upstream, UpstreamConfig},
 };
@@ -82,6 +84,7 @@ pub struct Gateway {
     metrics: Option<MetricsRenderer>,
     config: UpstreamConfig,
     part_timeout: Duration,
+    cors: CorsOrigins,
 }
 
 impl Gateway {
@@ -93,6 +96,7 @@ impl Gateway {
             metrics: None,
             config: UpstreamConfig::default(),
             part_timeout: Duration::from_secs(2),
+            cors: CorsOrigins::default(),
         }
     }
 
@@ -120,6 +124,12 @@ impl Gateway {
         self
     }
 
+    /// The origins whose pages may call the API from a browser; none unless told.
+    pub fn cors_origins(mut self, origins: CorsOrigins) -> Self {
+        self.cors = origins;
+        self
+    }
+
     /// The finished router. Connections to the services are made by tasks of the tokio runtime that serves it.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (own, own_document) = own_routes(self.metrics.is_some()).split_for_parts();
@@ -136,11 +146,13 @@ impl Gateway {
             part_timeout: self.part_timeout,
             seen: ready::Seen::default(),
         }));
-        own.merge(docs::routes(document::merged(&own_document)))
+        let gateway = own
+            .merge(docs::routes(document::merged(&own_document)))
             .fallback(proxy::pass)
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
             .layer(middleware::from_fn(envelope))
-            .with_state(state)
+            .with_state(state);
+        with_cors(gateway, self.cors)
     }
 }
 

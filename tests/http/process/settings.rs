@@ -103,6 +103,8 @@ fn a_value_that_is_none_is_refused_by_name() {
         ("LOG_RETENTION_DAYS", "-1"),
         ("LOG_RETENTION_DAYS", "a month"),
         ("METRICS_PORT", "x"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://alm.example/"),
         ("AUTO_DEPLOY", "Prod"),
         ("ADMIN_PASSWORD", "short"),
         ("LOG", "alm=loud"),

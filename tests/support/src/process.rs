@@ -14,11 +14,12 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 36] = [
+const SETTINGS: [&str; 37] = [
     "PORT",
     "BIND",
     "TLS_CERT",
     "TLS_KEY",
+    "CORS_ORIGINS",
     "SERVICES",
     "DB_URL",
     "DB_URL_FILE",
