@@ -75,7 +75,7 @@ fn parsed(origin: &str) -> Option<HeaderValue> {
         _ => return None,
     };
     let authority = uri.authority()?.as_str();
-    let is_plain = !authority.contains(['@', '*']) && !authority.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_plain = !authority.contains(['@', '*']) && !origin.bytes().any(|byte| byte.is_ascii_uppercase());
     let is_whole = origin.strip_suffix(authority).is_some_and(|scheme| scheme.ends_with("://"));
     let is_shortest = uri.port_u16() != Some(default_port) && !authority.ends_with(':') && !uri.host()?.is_empty();
     (is_plain && is_whole && is_shortest).then(|| HeaderValue::from_str(origin).ok())?

@@ -19,6 +19,7 @@ use crate::{
     error::ApiError,
     openapi::{self, Document},
     operations,
+    proxies::TrustedProxies,
     resources::{apps, audit, audit_tree, deployments, environments, events, login, users, versions},
     state::{ApiState, MetricsRenderer, Readiness, Settings},
 };
@@ -48,6 +49,7 @@ impl Api {
     pub fn new(alm: Alm) -> Self {
         let settings = Settings {
             throttle: LoginThrottle::default(),
+            trusted: TrustedProxies::default(),
             readiness: Readiness::default(),
             metrics: None,
             max_body_bytes: 256 * 1024,
@@ -60,6 +62,13 @@ impl Api {
     /// How often one may try to log in.
     pub fn login_throttle(mut self, throttle: LoginThrottle) -> Self {
         self.settings.throttle = throttle;
+        self
+    }
+
+    /// The proxies that are believed when they say for whom they pass a request on; none unless told. Log-ins are counted by the address
+    /// that comes of it.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.settings.trusted = proxies;
         self
     }
 

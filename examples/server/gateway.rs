@@ -17,7 +17,8 @@ pub(crate) async fn run(
 ) -> Result<(), Box<dyn Error>> {
     let mut gateway = Gateway::new(upstreams(settings)?)
         .readiness(process.readiness.clone())
-        .cors_origins(settings.cors_origins.clone());
+        .cors_origins(settings.cors_origins.clone())
+        .trusted_proxies(settings.trusted_proxies.clone());
     if settings.metrics_port.is_none() {
         gateway = gateway.metrics(process.metrics.clone());
     }

@@ -11,7 +11,7 @@ use alm_core::{
     tlog::{KeyError, Verifier},
 };
 use alm_http::{
-    CorsOrigins,
+    CorsOrigins, TrustedProxies,
     auth::{InvalidPublicKey, VerifyingKey, WeakSecret},
     upstream::BaseUrl,
 };
@@ -161,6 +161,10 @@ pub(crate) struct Settings {
     /// The file with its private key, in PEM
     #[arg(long, env, value_name = "FILE", global = true)]
     pub(crate) tls_key: Option<PathBuf>,
+    /// The proxies before this server, addresses and networks such as 10.0.0.0/8, separated by commas; by default none. They are believed
+    /// when they say in Forwarded or X-Forwarded-For whom they pass a request on for. For a service: the gateway's (docs/edge.md)
+    #[arg(long, env, value_name = "ADDRESSES", default_value = "", hide_default_value = true, global = true)]
+    pub(crate) trusted_proxies: TrustedProxies,
     /// The origins whose pages may call the API from a browser, such as https://alm.example.com, separated by commas; none unless given
     #[arg(long, env, value_name = "ORIGINS", default_value = "", hide_default_value = true, global = true)]
     pub(crate) cors_origins: CorsOrigins,

@@ -55,6 +55,7 @@ use crate::{
     envelope::envelope,
     error::ApiError,
     operations,
+    proxies::TrustedProxies,
     request::NoParams,
     router::with_cors,
     state::{MetricsRenderer, Readiness},
@@ -85,6 +86,7 @@ pub struct Gateway {
     config: UpstreamConfig,
     part_timeout: Duration,
     cors: CorsOrigins,
+    trusted: TrustedProxies,
 }
 
 impl Gateway {
@@ -97,6 +99,7 @@ impl Gateway {
             config: UpstreamConfig::default(),
             part_timeout: Duration::from_secs(2),
             cors: CorsOrigins::default(),
+            trusted: TrustedProxies::default(),
         }
     }
 
@@ -130,6 +133,13 @@ impl Gateway {
         self
     }
 
+    /// The proxies before the gateway that are believed when they say for whom they pass a request on; none unless told. What anyone else
+    /// says there reaches no service.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = proxies;
+        self
+    }
+
     /// The finished router. Connections to the services are made by tasks of the tokio runtime that serves it.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (own, own_document) = own_routes(self.metrics.is_some()).split_for_parts();
@@ -150,6 +160,7 @@ impl Gateway {
             .merge(docs::routes(document::merged(&own_document)))
             .fallback(proxy::pass)
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+            .layer(middleware::from_fn_with_state(self.trusted, forwarded::admit))
             .layer(middleware::from_fn(envelope))
             .with_state(state);
         with_cors(gateway, self.cors)

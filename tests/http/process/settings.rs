@@ -103,6 +103,8 @@ fn a_value_that_is_none_is_refused_by_name() {
         ("LOG_RETENTION_DAYS", "-1"),
         ("LOG_RETENTION_DAYS", "a month"),
         ("METRICS_PORT", "x"),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://alm.example/"),
         ("AUTO_DEPLOY", "Prod"),

@@ -14,12 +14,13 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 37] = [
+const SETTINGS: [&str; 38] = [
     "PORT",
     "BIND",
     "TLS_CERT",
     "TLS_KEY",
     "CORS_ORIGINS",
+    "TRUSTED_PROXIES",
     "SERVICES",
     "DB_URL",
     "DB_URL_FILE",
