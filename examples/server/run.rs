@@ -1,6 +1,9 @@
 //! The process around the services: where it listens, and how it ends.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+};
 
 use alm_http::{
     MetricsRenderer, Readiness,
@@ -50,7 +53,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
 impl Process {
     async fn begin(settings: &Settings, metrics: MetricsRenderer) -> Result<Self, Box<dyn Error>> {
         let certificate = Certificate::of(settings)?;
-        let listener = listen(settings, settings.port).await?;
+        let listener = listen(settings.bind, settings.port).await?;
         Ok(Self { metrics, readiness: Readiness::default(), listener, certificate })
     }
 
@@ -68,12 +71,12 @@ impl Process {
             upkeep: JoinSet::new(),
         };
         if let Some(port) = settings.metrics_port {
-            let listener = listen(settings, port).await?;
+            let listener = listen(settings.bind, port).await?;
             tracing::info!(address = %listener.local_addr()?, "metrics");
             open.serve(listener, metrics(self.metrics), ServeConfig::default());
         }
         let address = self.listener.local_addr()?;
-        let mut config = ServeConfig::default();
+        let mut config = ServeConfig::default().trusted_proxies(settings.trusted_proxies.clone());
         let mut scheme = "http";
         if let Some(certificate) = self.certificate {
             config = config.tls(certificate.tls.clone());
@@ -117,9 +120,9 @@ impl Open {
     }
 }
 
-async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn Error>> {
-    let listener = TcpListener::bind((settings.bind, port)).await;
-    listener.map_err(|error| format!("cannot listen on {}:{port}: {error}", settings.bind).into())
+async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Box<dyn Error>> {
+    let address = SocketAddr::new(address, port);
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
 /// Takes the signals from now on; done when one has come.

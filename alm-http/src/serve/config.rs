@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::TrustedProxies;
+
 /// Bounds on what one client may take. The defaults suit a server that stands on the internet.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -17,6 +19,11 @@ pub struct ServeConfig {
     pub shutdown_grace: Duration,
     /// How many connections are open at a time; the next ones wait to be accepted.
     pub max_connections: usize,
+    /// How many of them one address has at a time; more are closed at once, so that no one alone takes all places. IPv6 addresses count by
+    /// their /64.
+    pub max_connections_per_address: usize,
+    /// The proxies by whose addresses many clients come: they may take every place, and are to bound their clients themselves.
+    pub trusted_proxies: TrustedProxies,
     /// How many requests run at a time on one connection of HTTP/2.
     pub max_streams: u32,
     /// With what TLS is spoken, and nothing but TLS. What clients take for a handshake counts as part of the first header.
@@ -25,8 +32,8 @@ pub struct ServeConfig {
 }
 
 impl Default for ServeConfig {
-    /// 10 s for the header, 30 s for the body, 30 s without progress in reading an answer, 20 s to shut down; 10 000 connections, 100
-    /// requests on one of HTTP/2.
+    /// 10 s for the header, 30 s for the body, 30 s without progress in reading an answer, 20 s to shut down; 10 000 connections, 1 000
+    /// from one address, 100 requests on one of HTTP/2.
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
@@ -34,6 +41,8 @@ impl Default for ServeConfig {
             write_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(20),
             max_connections: 10_000,
+            max_connections_per_address: 1_000,
+            trusted_proxies: TrustedProxies::default(),
             max_streams: 100,
             #[cfg(feature = "tls")]
             tls: None,
@@ -74,6 +83,20 @@ impl ServeConfig {
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
+        self
+    }
+
+    /// Sets how many connections one address has at a time, at least one.
+    #[must_use]
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.max_connections_per_address = connections;
+        self
+    }
+
+    /// Sets the proxies that may have as many connections as there are.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = proxies;
         self
     }
 

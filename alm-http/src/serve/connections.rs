@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     ServeConfig,
     accept::{Listen, accept},
+    addresses::Addresses,
     speak::Speaker,
 };
 
@@ -87,6 +88,7 @@ pub(super) fn note(ended: Result<(), JoinError>) {
 /// The open connections.
 struct Connections {
     speaker: Arc<Speaker>,
+    addresses: Addresses,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     all_ended: mpsc::Receiver<()>,
@@ -96,17 +98,23 @@ impl Connections {
     fn new(app: Router, config: ServeConfig) -> Self {
         let (stop, stopping) = watch::channel(false);
         let (alive, all_ended) = mpsc::channel(1);
+        let addresses = Addresses::new(config.max_connections_per_address, config.trusted_proxies.clone());
         let speaker = Arc::new(Speaker::new(app, config, stopping, alive));
-        Self { speaker, stop, tasks: JoinSet::new(), all_ended }
+        Self { speaker, addresses, stop, tasks: JoinSet::new(), all_ended }
     }
 
     fn open(&mut self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+        let Some(entered) = self.addresses.enter(peer.ip()) else {
+            metrics::counter!("http_connections_refused_total").increment(1);
+            tracing::debug!(%peer, "an address has as many connections as it may");
+            return;
+        };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %peer, "TCP_NODELAY can't be set");
         }
         let speaker = Arc::clone(&self.speaker);
         self.tasks.spawn(async move {
-            let _place = place;
+            let _places = (place, entered);
             if let Err(error) = speaker.speak(stream, peer).await {
                 tracing::debug!(error = &error as &dyn Error, %peer, "a connection ended early");
             }
@@ -115,7 +123,7 @@ impl Connections {
 
     /// Lets every connection finish for as long as `grace`; says how many did not.
     async fn close(self, grace: Duration) -> usize {
-        let Self { speaker, stop, mut tasks, mut all_ended } = self;
+        let Self { speaker, stop, mut tasks, mut all_ended, .. } = self;
         drop(speaker);
         stop.send_replace(true);
         let _ = timeout(grace, async { while tasks.join_next().await.map(note).is_some() {} }).await;

@@ -6,6 +6,7 @@
 
 mod accept;
 mod activity;
+mod addresses;
 mod body;
 mod config;
 mod connections;

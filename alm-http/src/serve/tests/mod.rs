@@ -306,6 +306,36 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
 }
 
 #[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may_but_a_proxy_has() {
+    let (app, mut gate) = gated();
+    let server = Server::start(app, patient().max_connections_per_address(1)).await;
+    let mut first = server.send(GET).await;
+    within(gate.started.recv()).await.unwrap();
+    assert_eq!(rest(&mut server.send(GET).await).await, "", "it is closed");
+    gate.open.notify_one();
+    response(&mut first).await;
+    drop(first);
+    // There is a place again as soon as the server sees it.
+    within(async {
+        loop {
+            let _client = server.send(GET).await;
+            if timeout(SHORT, gate.started.recv()).await.is_ok() {
+                break;
+            }
+        }
+    })
+    .await;
+
+    let (app, mut gate) = gated();
+    let proxies = "127.0.0.0/8".parse().unwrap();
+    let server = Server::start(app, patient().max_connections_per_address(1).trusted_proxies(proxies)).await;
+    let _clients = (server.send(GET).await, server.send(GET).await);
+    for _ in 0..2 {
+        within(gate.started.recv()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_panic_ends_its_connection_and_no_more() {
     let app = plain().route("/panic", get(async || -> &'static str { panic!("on purpose") }));
     let server = Server::start(app, patient()).await;
