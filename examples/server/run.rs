@@ -71,7 +71,7 @@ impl Process {
             upkeep: JoinSet::new(),
         };
         if let Some(port) = settings.metrics_port {
-            let listener = listen(settings.bind, port).await?;
+            let listener = listen(settings.metrics_bind, port).await?;
             tracing::info!(address = %listener.local_addr()?, "metrics");
             open.serve(listener, metrics(self.metrics), ServeConfig::default());
         }

@@ -223,9 +223,12 @@ pub(crate) struct Settings {
     /// For how many days events stay in the event log at least; 0: for ever. The audit log is always kept
     #[arg(long, env, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=36_500), global = true)]
     pub(crate) log_retention_days: u32,
-    /// Serves /metrics on this port instead, on the same address
+    /// Serves /metrics on this port instead, without TLS
     #[arg(long, env, value_name = "PORT", global = true)]
     pub(crate) metrics_port: Option<u16>,
+    /// The address of METRICS_PORT: what it tells is for whoever looks after the server
+    #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
+    pub(crate) metrics_bind: IpAddr,
     /// What to log: error, warn, info, debug, trace, or a filter such as info,alm_core=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER", global = true)]
     pub(crate) log: String,

@@ -103,6 +103,7 @@ fn a_value_that_is_none_is_refused_by_name() {
         ("LOG_RETENTION_DAYS", "-1"),
         ("LOG_RETENTION_DAYS", "a month"),
         ("METRICS_PORT", "x"),
+        ("METRICS_BIND", "everywhere"),
         ("TRUSTED_PROXIES", "localhost"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("CORS_ORIGINS", "*"),

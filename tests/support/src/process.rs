@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 38] = [
+const SETTINGS: [&str; 39] = [
     "PORT",
     "BIND",
     "TLS_CERT",
@@ -46,6 +46,7 @@ const SETTINGS: [&str; 38] = [
     "AUTO_DEPLOY",
     "LOG_RETENTION_DAYS",
     "METRICS_PORT",
+    "METRICS_BIND",
     "APP_URL",
     "VERSION_URL",
     "DEPLOYMENT_URL",
