@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apps;
+mod attacks;
 mod audit;
 mod audit_tree;
 mod bodies;

@@ -10,6 +10,7 @@ mod addresses;
 mod body;
 mod config;
 mod connections;
+mod framing;
 
 mod protocol;
 mod requests;

@@ -35,6 +35,7 @@ use super::{
     ServeConfig,
     activity::{Activity, Verdict, WatchedBody},
     body::TimedBody,
+    framing,
     protocol::{Protocol, detect},
     requests::Requests,
     socket::TimedIo,
@@ -159,9 +160,16 @@ impl Speaker {
         let first = Arc::clone(&begun);
         let service = service_fn(move |request: Request<Incoming>| {
             first.store(true, Ordering::Relaxed);
+            let is_plain = framing::is_plain(&request);
             let request = request.map(|body| Body::new(TimedBody::new(body, body_timeout).lingering()));
             // A router is always ready.
-            app.clone().call(of(peer, request))
+            let answer = is_plain.then(|| app.clone().call(of(peer, request)));
+            async move {
+                match answer {
+                    Some(answer) => answer.await,
+                    None => Ok(framing::refusal()),
+                }
+            }
         });
         let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
         let mut late = pin!(sleep_until(since + self.config.header_timeout));

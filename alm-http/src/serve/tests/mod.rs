@@ -1,4 +1,5 @@
 mod frames;
+mod http1_attacks;
 mod http2;
 mod http2_attacks;
 mod reading;
