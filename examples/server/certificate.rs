@@ -49,7 +49,8 @@ impl Certificate {
 
     /// Shows what the files hold whenever they have changed: looked at each minute, and at each SIGHUP. While they are broken, the
     /// certificate before goes on to be shown.
-    pub(crate) async fn keep_up(mut self) {
+    pub(crate) fn keep_up(mut self) -> impl Future<Output = ()> + Send {
+        // Heard from now on: until then the signal would end the process.
         let mut hang_up = match signal(SignalKind::hangup()) {
             Ok(hang_up) => Some(hang_up),
             Err(error) => {
@@ -57,18 +58,20 @@ impl Certificate {
                 None
             }
         };
-        loop {
-            let told = async {
-                match &mut hang_up {
-                    Some(hang_up) => hang_up.recv().await,
-                    None => std::future::pending().await,
+        async move {
+            loop {
+                let told = async {
+                    match &mut hang_up {
+                        Some(hang_up) => hang_up.recv().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    _ = told => {}
+                    () = sleep(INTERVAL) => {}
                 }
-            };
-            tokio::select! {
-                _ = told => {}
-                () = sleep(INTERVAL) => {}
+                self.look();
             }
-            self.look();
         }
     }
 
