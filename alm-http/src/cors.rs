@@ -1,6 +1,6 @@
 //! Which pages may call the API from a browser (CORS).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     body::Body,
@@ -29,22 +29,11 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 pub struct CorsOrigins(Arc<[HeaderValue]>);
 
 /// Why a text does not name origins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no origin as a browser sends it, such as https://alm.example.com or http://localhost:3000")]
 pub struct InvalidOrigin {
     text: String,
 }
-
-impl fmt::Display for InvalidOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = &self.text;
-        write!(
-            f,
-            "'{text}' is no origin as a browser sends it, such as https://alm.example.com or http://localhost:3000"
-        )
-    }
-}
-
-impl std::error::Error for InvalidOrigin {}
 
 impl CorsOrigins {
     /// Whether there is none.

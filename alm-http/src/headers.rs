@@ -1,6 +1,11 @@
 //! What browsers are told not to do with an answer.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::map_response,
+    response::Response,
+};
 
 /// An answer of the API is data: nothing in it is loaded, run or framed.
 const OF_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -23,6 +28,14 @@ pub(crate) fn secure(headers: &mut HeaderMap) {
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+}
+
+/// A router whose answers are careful, where there is no envelope.
+pub(crate) fn secured(router: Router) -> Router {
+    router.layer(map_response(async |mut response: Response| {
+        secure(response.headers_mut());
+        response
+    }))
 }
 
 /// What the page and its assets have instead of the defaults.

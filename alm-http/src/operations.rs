@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    headers::secure,
+    headers::secured,
     problem::Dependency,
     request::NoParams,
     state::{ApiState, MetricsRenderer},
@@ -39,7 +39,7 @@ pub(crate) fn metrics_routes() -> OpenApiRouter<ApiState> {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(alm: Alm, render: MetricsRenderer) -> Router {
-    Router::new().route("/metrics", get(move || rendered(alm, render)))
+    secured(Router::new().route("/metrics", get(move || rendered(alm, render))))
 }
 
 /// The state of the process.
@@ -126,7 +126,5 @@ async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
 
 /// What a scrape of Prometheus gets.
 pub(crate) fn exposition(render: &MetricsRenderer) -> Response {
-    let mut response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response();
-    secure(response.headers_mut());
-    response
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
 }

@@ -54,6 +54,7 @@ use crate::{
     docs,
     envelope::envelope,
     error::ApiError,
+    headers::secured,
     operations,
     proxies::TrustedProxies,
     request::NoParams,
@@ -174,7 +175,7 @@ pub fn openapi() -> Value {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(render: MetricsRenderer) -> Router {
-    Router::new().route("/metrics", get(move || async move { operations::exposition(&render) }))
+    secured(Router::new().route("/metrics", get(move || async move { operations::exposition(&render) })))
 }
 
 fn own_routes(with_metrics: bool) -> OpenApiRouter<GatewayState> {
