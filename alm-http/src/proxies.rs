@@ -249,7 +249,14 @@ mod tests {
             )
             .prop_map(|parts| parts.concat()),
         ];
-        vec((name, text.prop_filter_map("no header", |text| HeaderValue::try_from(text).ok())), 0..4)
+        let garbage = (name, text.prop_filter_map("no header", |text| HeaderValue::try_from(text).ok()));
+        let address = prop_oneof![Just("6.6.6.6"), Just("10.0.0.9"), Just("unknown")];
+        let list = (vec(address, 1..4), any::<bool>()).prop_map(|(addresses, by_forwarded)| {
+            let (name, before) = if by_forwarded { (FORWARDED, "for=") } else { (X_FORWARDED_FOR, "") };
+            let elements: Vec<_> = addresses.iter().map(|address| format!("{before}{address}")).collect();
+            (name, HeaderValue::try_from(elements.join(", ")).unwrap())
+        });
+        vec(prop_oneof![garbage, list], 0..4)
     }
 
     proptest! {
