@@ -28,7 +28,8 @@ pub struct ServeReport {
     pub dropped: usize,
 }
 
-/// Serves `app` over HTTP/1.1 and HTTP/2 until `shutdown` is done. Handlers find the client's address as [`ConnectInfo<SocketAddr>`].
+/// Serves `app` over HTTP/1.1 and HTTP/2 until `shutdown` is done. Handlers find the client's address as
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
 ///
 /// Then it accepts no more connections, closes those that are idle, lets each request that runs finish and closes its
 /// connection, and after the grace drops whatever is left. Dropping the future drops every connection at once.
