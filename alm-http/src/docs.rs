@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 use utoipa_swagger_ui::Config;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, headers};
 
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: Value) -> Router<S> {
     let document = Arc::new(document);
@@ -46,7 +46,8 @@ fn openapi(document: &Value, OriginalUri(uri): &OriginalUri) -> Json<Value> {
 fn asset(file: &str, config: Arc<Config<'static>>) -> Result<Response, ApiError> {
     match utoipa_swagger_ui::serve(file, config) {
         Ok(Some(file)) => {
-            let mut response = ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response();
+            let content_type = [(header::CONTENT_TYPE, file.content_type)];
+            let mut response = (content_type, headers::of_the_page(), file.bytes.into_owned()).into_response();
             if file.gzpipped {
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }

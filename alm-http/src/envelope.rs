@@ -1,4 +1,5 @@
-//! What every request goes through: a request id, the log and the metrics, panics caught, errors rendered as problems.
+//! What every request goes through: a request id, the log and the metrics, panics caught, errors rendered as problems, and the headers that
+//! keep browsers careful.
 
 use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
 
@@ -12,7 +13,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use crate::{error::ApiError, problem::Pending};
+use crate::{error::ApiError, headers::secure, problem::Pending};
 
 /// Both ways: the id under which a request is spoken of.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +64,7 @@ pub(crate) async fn envelope(mut request: Request, next: Next) -> Response {
     let relayed = response.extensions().get::<Relayed>().copied();
     let mut response = if relayed.is_some() { response } else { render(response, &uri, &id) };
     response.headers_mut().insert(X_REQUEST_ID, id.0.clone());
+    secure(response.headers_mut());
     // RFC 9110, section 9.3.2: HEAD has the headers of GET, the router answers it as GET.
     let route = relayed.map(|relayed| relayed.route).or(route.as_ref().map(MatchedPath::as_str));
     record(&method, route, response.status(), started, &id);

@@ -97,6 +97,15 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
     }
 
+    /// The body is compressed, or encoded in another way.
+    pub(crate) fn encoded() -> Self {
+        let detail = "the body must come as it is, without a Content-Encoding";
+        let mut error = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail);
+        // RFC 9110, section 15.5.16.
+        *error.0 = error.0.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        error
+    }
+
     /// The resource has no revision that `If-Match` could name.
     pub(crate) fn no_revision() -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "this resource has no ETag")

@@ -28,14 +28,18 @@
 //! ```
 
 pub mod auth;
+mod cors;
 pub mod directory;
 mod docs;
 mod envelope;
 mod error;
+mod forwarded;
 pub mod gateway;
+mod headers;
 mod openapi;
 mod operations;
 mod problem;
+mod proxies;
 mod request;
 mod resources;
 mod response;
@@ -44,7 +48,9 @@ pub mod serve;
 mod state;
 pub mod upstream;
 
+pub use cors::{CorsOrigins, InvalidOrigin};
 pub use operations::metrics_router;
 pub use problem::{Dependency, Problem, ProblemField};
+pub use proxies::{InvalidNetwork, TrustedProxies};
 pub use router::{Api, openapi, router};
 pub use state::{MetricsRenderer, Readiness};

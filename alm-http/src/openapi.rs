@@ -114,7 +114,7 @@ const PROBLEMS: &[(u16, &str, &[&str])] = &[
     (410, "The events after this position are not kept any more; `oldest` says where the log begins", &[]),
     (412, "The resource is at another revision than `If-Match` says", &[]),
     (413, "The body is too large", &[]),
-    (415, "The body is not said to be JSON", &[]),
+    (415, "The body is not said to be JSON, or it is compressed", &[]),
     (
         422,
         "A field is not valid or names a parent that does not exist, or the idempotency key was used for another body",

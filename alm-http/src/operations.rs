@@ -20,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
+    headers::secured,
     problem::Dependency,
     request::NoParams,
     state::{ApiState, MetricsRenderer},
@@ -38,7 +39,7 @@ pub(crate) fn metrics_routes() -> OpenApiRouter<ApiState> {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(alm: Alm, render: MetricsRenderer) -> Router {
-    Router::new().route("/metrics", get(move || rendered(alm, render)))
+    secured(Router::new().route("/metrics", get(move || rendered(alm, render))))
 }
 
 /// The state of the process.

@@ -13,11 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     auth::LoginThrottle,
+    cors::{CorsOrigins, cors},
     docs,
     envelope::envelope,
     error::ApiError,
     openapi::{self, Document},
     operations,
+    proxies::TrustedProxies,
     resources::{apps, audit, audit_tree, deployments, environments, events, login, users, versions},
     state::{ApiState, MetricsRenderer, Readiness, Settings},
 };
@@ -39,6 +41,7 @@ pub fn openapi() -> Value {
 pub struct Api {
     alm: Alm,
     settings: Settings,
+    cors: CorsOrigins,
 }
 
 impl Api {
@@ -46,18 +49,26 @@ impl Api {
     pub fn new(alm: Alm) -> Self {
         let settings = Settings {
             throttle: LoginThrottle::default(),
+            trusted: TrustedProxies::default(),
             readiness: Readiness::default(),
             metrics: None,
             max_body_bytes: 256 * 1024,
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
         };
-        Self { alm, settings }
+        Self { alm, settings, cors: CorsOrigins::default() }
     }
 
     /// How often one may try to log in.
     pub fn login_throttle(mut self, throttle: LoginThrottle) -> Self {
         self.settings.throttle = throttle;
+        self
+    }
+
+    /// The proxies that are believed when they say for whom they pass a request on; none unless told. Log-ins are counted by the address
+    /// that comes of it.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.settings.trusted = proxies;
         self
     }
 
@@ -92,17 +103,29 @@ impl Api {
         self
     }
 
+    /// The origins whose pages may call the API from a browser; none unless told.
+    pub fn cors_origins(mut self, origins: CorsOrigins) -> Self {
+        self.cors = origins;
+        self
+    }
+
     /// The finished router.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.alm.services(), self.settings.metrics.is_some()).split_for_parts();
         let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
-        routes
+        let api = routes
             .merge(docs::routes(openapi::finish(&document)))
             .fallback(async || ApiError::no_such_path())
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
             .layer(middleware::from_fn(envelope))
-            .with_state(state)
+            .with_state(state);
+        with_cors(api, self.cors)
     }
+}
+
+/// Outside of everything else, as errors are to be read, too.
+pub(crate) fn with_cors<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: CorsOrigins) -> Router<S> {
+    if origins.is_empty() { router } else { router.layer(middleware::from_fn_with_state(origins, cors)) }
 }
 
 /// The routes of some services. The log and the state of the process are everywhere.

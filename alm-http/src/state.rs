@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use alm_core::Alm;
 use tokio::sync::watch;
 
-use crate::auth::LoginThrottle;
+use crate::{auth::LoginThrottle, proxies::TrustedProxies};
 
 #[derive(Clone)]
 pub(crate) struct ApiState {
@@ -15,6 +15,7 @@ pub(crate) struct ApiState {
 
 pub(crate) struct Settings {
     pub(crate) throttle: LoginThrottle,
+    pub(crate) trusted: TrustedProxies,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Option<MetricsRenderer>,
     pub(crate) max_body_bytes: usize,

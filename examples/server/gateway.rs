@@ -15,7 +15,10 @@ pub(crate) async fn run(
     settings: &Settings,
     terminated: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut gateway = Gateway::new(upstreams(settings)?).readiness(process.readiness.clone());
+    let mut gateway = Gateway::new(upstreams(settings)?)
+        .readiness(process.readiness.clone())
+        .cors_origins(settings.cors_origins.clone())
+        .trusted_proxies(settings.trusted_proxies.clone());
     if settings.metrics_port.is_none() {
         gateway = gateway.metrics(process.metrics.clone());
     }

@@ -3,6 +3,7 @@
 //! `cargo run --release --example server -- --help` lists the settings.
 
 mod audit;
+mod certificate;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod gateway;

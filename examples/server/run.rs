@@ -1,6 +1,9 @@
 //! The process around the services: where it listens, and how it ends.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+};
 
 use alm_http::{
     MetricsRenderer, Readiness,
@@ -11,10 +14,11 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::{
+    certificate::Certificate,
     gateway, services,
     settings::{Runs, Settings},
     telemetry,
@@ -25,6 +29,7 @@ pub(crate) struct Process {
     pub(crate) metrics: MetricsRenderer,
     pub(crate) readiness: Readiness,
     listener: TcpListener,
+    certificate: Option<Certificate>,
 }
 
 #[tokio::main]
@@ -47,8 +52,9 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
 
 impl Process {
     async fn begin(settings: &Settings, metrics: MetricsRenderer) -> Result<Self, Box<dyn Error>> {
-        let listener = listen(settings, settings.port).await?;
-        Ok(Self { metrics, readiness: Readiness::default(), listener })
+        let certificate = Certificate::of(settings)?;
+        let listener = listen(settings.bind, settings.port).await?;
+        Ok(Self { metrics, readiness: Readiness::default(), listener, certificate })
     }
 
     /// Serves `router`, and `metrics` on a port of its own when the settings say so.
@@ -58,15 +64,27 @@ impl Process {
         router: Router,
         metrics: impl FnOnce(MetricsRenderer) -> Router,
     ) -> Result<Open, Box<dyn Error>> {
-        let mut open = Open { readiness: self.readiness, stop: watch::channel(false).0, servers: Vec::new() };
+        let mut open = Open {
+            readiness: self.readiness,
+            stop: watch::channel(false).0,
+            servers: Vec::new(),
+            upkeep: JoinSet::new(),
+        };
         if let Some(port) = settings.metrics_port {
-            let listener = listen(settings, port).await?;
+            let listener = listen(settings.metrics_bind, port).await?;
             tracing::info!(address = %listener.local_addr()?, "metrics");
-            open.serve(listener, metrics(self.metrics));
+            open.serve(listener, metrics(self.metrics), ServeConfig::default());
         }
         let address = self.listener.local_addr()?;
-        open.serve(self.listener, router);
-        tracing::info!(%address, services = %settings.services, docs = format!("http://{address}/docs"), "listening");
+        let mut config = ServeConfig::default().trusted_proxies(settings.trusted_proxies.clone());
+        let mut scheme = "http";
+        if let Some(certificate) = self.certificate {
+            config = config.tls(certificate.tls.clone());
+            scheme = "https";
+            open.upkeep.spawn(certificate.keep_up());
+        }
+        open.serve(self.listener, router, config);
+        tracing::info!(%address, services = %settings.services, docs = format!("{scheme}://{address}/docs"), "listening");
         Ok(open)
     }
 }
@@ -76,15 +94,17 @@ pub(crate) struct Open {
     readiness: Readiness,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
+    // What goes on beside them ends with this.
+    upkeep: JoinSet<()>,
 }
 
 impl Open {
-    fn serve(&mut self, listener: TcpListener, router: Router) {
+    fn serve(&mut self, listener: TcpListener, router: Router, config: ServeConfig) {
         let mut stopping = self.stop.subscribe();
         self.servers.push(tokio::spawn(async move {
             // The sender lives until everything has stopped.
             let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-            serve_http(listener, router, ServeConfig::default(), stopped).await;
+            serve_http(listener, router, config, stopped).await;
         }));
     }
 
@@ -100,9 +120,9 @@ impl Open {
     }
 }
 
-async fn listen(settings: &Settings, port: u16) -> Result<TcpListener, Box<dyn Error>> {
-    let listener = TcpListener::bind((settings.bind, port)).await;
-    listener.map_err(|error| format!("cannot listen on {}:{port}: {error}", settings.bind).into())
+async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Box<dyn Error>> {
+    let address = SocketAddr::new(address, port);
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
 /// Takes the signals from now on; done when one has come.

@@ -53,7 +53,10 @@ pub(crate) async fn run(
         first_account(&alm, settings).await?;
     }
 
-    let mut api = Api::new(alm.clone()).readiness(process.readiness.clone());
+    let mut api = Api::new(alm.clone())
+        .readiness(process.readiness.clone())
+        .cors_origins(settings.cors_origins.clone())
+        .trusted_proxies(settings.trusted_proxies.clone());
     if settings.metrics_port.is_none() {
         api = api.metrics(process.metrics.clone());
     }

@@ -11,6 +11,7 @@ use alm_core::{
     tlog::{KeyError, Verifier},
 };
 use alm_http::{
+    CorsOrigins, TrustedProxies,
     auth::{InvalidPublicKey, VerifyingKey, WeakSecret},
     upstream::BaseUrl,
 };
@@ -153,6 +154,20 @@ pub(crate) struct Settings {
     /// The address to listen on
     #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
     pub(crate) bind: IpAddr,
+    /// A file with the certificate of this server, in PEM, followed by those that lead to its authority: speaks TLS, and nothing but TLS,
+    /// on PORT. It is read again each minute and at SIGHUP (docs/edge.md)
+    #[arg(long, env, value_name = "FILE", global = true)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The file with its private key, in PEM
+    #[arg(long, env, value_name = "FILE", global = true)]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The proxies before this server, addresses and networks such as 10.0.0.0/8, separated by commas; by default none. They are believed
+    /// when they say in Forwarded or X-Forwarded-For whom they pass a request on for. For a service: the gateway's (docs/edge.md)
+    #[arg(long, env, value_name = "ADDRESSES", default_value = "", hide_default_value = true, global = true)]
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// The origins whose pages may call the API from a browser, such as https://alm.example.com, separated by commas; none unless given
+    #[arg(long, env, value_name = "ORIGINS", default_value = "", hide_default_value = true, global = true)]
+    pub(crate) cors_origins: CorsOrigins,
     /// Where everything is kept: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, or memory: until the process ends
     /// [default: sqlite:alm.db]
     #[arg(long = "db-url", env = "DB_URL", hide_env_values = true, value_name = "URL", global = true)]
@@ -208,9 +223,12 @@ pub(crate) struct Settings {
     /// For how many days events stay in the event log at least; 0: for ever. The audit log is always kept
     #[arg(long, env, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=36_500), global = true)]
     pub(crate) log_retention_days: u32,
-    /// Serves /metrics on this port instead, on the same address
+    /// Serves /metrics on this port instead, without TLS
     #[arg(long, env, value_name = "PORT", global = true)]
     pub(crate) metrics_port: Option<u16>,
+    /// The address of METRICS_PORT: what it tells is for whoever looks after the server
+    #[arg(long, env, default_value = "127.0.0.1", value_name = "ADDRESS", global = true)]
+    pub(crate) metrics_bind: IpAddr,
     /// What to log: error, warn, info, debug, trace, or a filter such as info,alm_core=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER", global = true)]
     pub(crate) log: String,
@@ -386,6 +404,13 @@ impl Settings {
 
     /// Settings that are right, each by itself, may still say together what can't have been meant.
     fn fit_together(&self, is_server: bool) -> Result<(), String> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return Err("TLS_CERT is set, so TLS_KEY must name the file of its key".to_owned()),
+            (None, Some(_)) => {
+                return Err("TLS_KEY is set, so TLS_CERT must name the file of its certificate".to_owned());
+            }
+            _ => {}
+        }
         let urls = [
             ("APP_URL", &self.app_url),
             ("VERSION_URL", &self.version_url),

@@ -70,3 +70,39 @@ async fn the_throttle_does_not_count_what_is_no_attempt() {
     }
     anyone.post("/login", &json!({"username": "bob", "password": PASSWORD})).await.is(200);
 }
+
+/// A server that lets each address try once, behind a proxy at the address of the tests if `trusted`.
+async fn throttled_by_address(trusted: bool) -> Server {
+    let once = LoginThrottle::new(
+        ThrottleConfig::default().per_address(Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG }),
+    );
+    let proxies = if trusted { "127.0.0.1" } else { "" };
+    Setup::default().api(|api| api.login_throttle(once).trusted_proxies(proxies.parse().unwrap())).start().await
+}
+
+#[tokio::test]
+async fn who_makes_up_addresses_is_slowed_down_all_the_same() {
+    let guess = json!({"username": "bob", "password": "guess"});
+    for trusted in [false, true] {
+        let server = throttled_by_address(trusted).await;
+        let login = async |name: &str, value: String| server.anyone().post("/login", &guess).header(name, value).await;
+        // Behind the proxy he can say what he likes before what it says of him.
+        let says = |n: u32| if trusted { format!("for=6.6.6.{n}, for=192.0.2.1") } else { format!("for=6.6.6.{n}") };
+        login("forwarded", says(1)).await.is(401);
+        login("forwarded", says(2)).await.problem(429, "too-many-logins");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_by_a_trusted_proxy_is_counted_by_himself() {
+    let server = throttled_by_address(true).await;
+    let guess = json!({"username": "bob", "password": "guess"});
+    let login = async |name: &str, value: &str| server.anyone().post("/login", &guess).header(name, value).await;
+    login("forwarded", "for=192.0.2.1").await.is(401);
+    login("forwarded", "for=192.0.2.2").await.is(401);
+    login("x-forwarded-for", "192.0.2.3").await.is(401);
+    login("x-forwarded-for", "192.0.2.2").await.problem(429, "too-many-logins");
+    // One of which nothing can be known counts as the proxy.
+    login("forwarded", "for=unknown").await.is(401);
+    login("forwarded", "nonsense").await.problem(429, "too-many-logins");
+}

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apps;
+mod attacks;
 mod audit;
 mod audit_tree;
 mod bodies;
 mod bounds;
+mod browsers;
 mod cascade;
 mod conditional;
 mod deployments;

@@ -10,4 +10,5 @@ mod throttle;
 
 pub use jwt::{InvalidPublicKey, Jwt, TooManyKeys, VerifyingKey, WeakSecret};
 pub use password::{Argon2Hasher, InvalidCost};
+pub(crate) use throttle::network;
 pub use throttle::{LoginThrottle, Rate, ThrottleConfig};

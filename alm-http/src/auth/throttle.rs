@@ -117,7 +117,7 @@ impl<C: Clock + Clone> Limits<C> {
 }
 
 /// What counts as one address.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

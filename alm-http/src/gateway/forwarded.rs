@@ -1,21 +1,57 @@
-//! `Forwarded` (RFC 7239): who asked the gateway, and how. What a client says of itself there is passed on, and trusted by no one
-//! here; the last element is the gateway's own.
+//! `Forwarded` (RFC 7239): who asked the gateway, and how. The last element is the gateway's own; before it stands what proxies have said
+//! that are trusted, and nothing that a client says of itself.
 
 use std::{
     fmt::Write as _,
     net::{IpAddr, SocketAddr},
 };
 
-use axum::http::{HeaderMap, HeaderValue, header::FORWARDED};
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, header::FORWARDED},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{
+    TrustedProxies,
+    forwarded::{is_token, node, nodes},
+    proxies::{X_FORWARDED_FOR, by_x_forwarded_for},
+};
+
+/// Takes from a request what no one who is trusted has said of its client.
+pub(super) async fn admit(State(trusted): State<TrustedProxies>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    vet(request.headers_mut(), peer, &trusted);
+    next.run(request).await
+}
+
+/// What is left is of `Forwarded` alone: a service is not to ask itself which of two headers counts.
+fn vet(headers: &mut HeaderMap, peer: Option<IpAddr>, trusted: &TrustedProxies) {
+    let is_named = peer.is_some_and(|peer| trusted.client(peer, headers) != peer.to_canonical());
+    let other = by_x_forwarded_for(headers);
+    headers.remove(X_FORWARDED_FOR);
+    if !is_named {
+        headers.remove(FORWARDED);
+    } else if let Some(chain) = other
+        && !headers.contains_key(FORWARDED)
+    {
+        let elements = chain.into_iter().map(|address| address.map_or_else(|| "unknown".to_owned(), node));
+        let list: Vec<_> = elements.map(|node| format!("for={node}")).collect();
+        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+            headers.insert(FORWARDED, value);
+        }
+    }
+}
 
 /// Appends the element for a request that came from `client` for `authority`.
-pub(super) fn append(headers: &mut HeaderMap, client: Option<SocketAddr>, authority: Option<&str>) {
+pub(super) fn append(headers: &mut HeaderMap, client: Option<SocketAddr>, authority: Option<&str>, proto: &str) {
     let given: Option<Vec<&str>> = headers.get_all(FORWARDED).iter().map(|value| value.to_str().ok()).collect();
-    let mut value = given.map(|given| given.join(", ")).filter(|given| is_valid(given)).unwrap_or_default();
+    let mut value = given.map(|given| given.join(", ")).filter(|given| nodes(given).is_some()).unwrap_or_default();
     if !value.is_empty() {
         value.push_str(", ");
     }
-    value.push_str(&element(client, authority));
+    value.push_str(&element(client, authority, proto));
     // Made of visible ASCII alone. Something that is no list would swallow what is appended, so it does not pass.
     headers.remove(FORWARDED);
     if let Ok(value) = HeaderValue::try_from(value) {
@@ -23,13 +59,8 @@ pub(super) fn append(headers: &mut HeaderMap, client: Option<SocketAddr>, author
     }
 }
 
-fn element(client: Option<SocketAddr>, authority: Option<&str>) -> String {
-    let mut element = match client.map(|client| client.ip().to_canonical()) {
-        Some(IpAddr::V4(address)) => format!("for={address}"),
-        // Section 6: in brackets, and because of the colons in quotes.
-        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
-        None => "for=unknown".to_owned(),
-    };
+fn element(client: Option<SocketAddr>, authority: Option<&str>, proto: &str) -> String {
+    let mut element = format!("for={}", client.map_or_else(|| "unknown".to_owned(), |client| node(client.ip())));
     let is_host =
         |host: &&str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
     if let Some(host) = authority.filter(is_host) {
@@ -37,52 +68,13 @@ fn element(client: Option<SocketAddr>, authority: Option<&str>) -> String {
         // Writing to a string does not fail.
         let _ = write!(element, ";host={quote}{host}{quote}");
     }
-    element.push_str(";proto=http");
+    let _ = write!(element, ";proto={proto}");
     element
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// Whether it is a list of elements, each of pairs `token=value` (RFC 7239, section 4).
-fn is_valid(list: &str) -> bool {
-    let mut rest = list.as_bytes();
-    loop {
-        rest = match pair(rest.trim_ascii_start()) {
-            Some(rest) => rest.trim_ascii_start(),
-            None => return false,
-        };
-        match rest.split_first() {
-            None => return true,
-            Some((b';' | b',', after)) => rest = after,
-            Some(_) => return false,
-        }
-    }
-}
-
-/// What follows the pair at the beginning of `text`.
-fn pair(text: &[u8]) -> Option<&[u8]> {
-    let rest = token(text)?.strip_prefix(b"=")?;
-    let Some(mut quoted) = rest.strip_prefix(b"\"") else { return token(rest) };
-    loop {
-        quoted = match quoted {
-            [b'"', rest @ ..] => return Some(rest),
-            [b'\\', _, rest @ ..] | [_, rest @ ..] => rest,
-            [] => return None,
-        }
-    }
-}
-
-/// What follows the token at the beginning of `text`.
-fn token(text: &[u8]) -> Option<&[u8]> {
-    let end = text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len());
-    (end > 0).then(|| &text[end..])
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
@@ -92,7 +84,7 @@ mod tests {
         for value in given {
             headers.append(FORWARDED, HeaderValue::try_from(*value).unwrap());
         }
-        append(&mut headers, client.map(|client| client.parse().unwrap()), authority);
+        append(&mut headers, client.map(|client| client.parse().unwrap()), authority, "http");
         assert_eq!(headers.get_all(FORWARDED).iter().count(), 1);
         headers[FORWARDED].to_str().unwrap().to_owned()
     }
@@ -123,6 +115,30 @@ mod tests {
         assert_eq!(appended(&["for=\"a", "b\""], None, None), format!("for=\"a, b\", {own}"), "one list in two lines");
     }
 
+    #[test]
+    fn only_proxies_that_are_trusted_say_who_the_client_is() {
+        let vetted = |peer: &str, given: &[(&str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+            }
+            vet(&mut headers, peer.parse().ok(), &"10.0.0.0/8".parse().unwrap());
+            assert!(!headers.contains_key("x-forwarded-for"));
+            headers.get(FORWARDED).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let forwarded = ("forwarded", "for=6.6.6.6, for=192.0.2.1;proto=https");
+        let other = ("x-forwarded-for", "6.6.6.6, nonsense, 2001:db8::1, 10.0.0.9");
+        for peer in ["192.0.2.7", "no one"] {
+            assert_eq!(vetted(peer, &[forwarded, other]), None);
+        }
+        assert_eq!(vetted("10.0.0.1", &[forwarded]).unwrap(), forwarded.1);
+        let of_the_other = "for=6.6.6.6, for=unknown, for=\"[2001:db8::1]\", for=10.0.0.9";
+        assert_eq!(vetted("10.0.0.1", &[other]).unwrap(), of_the_other);
+        assert_eq!(vetted("10.0.0.1", &[forwarded, other]), None, "they don't agree");
+        assert_eq!(vetted("10.0.0.1", &[("forwarded", "for=unknown")]), None);
+        assert_eq!(vetted("10.0.0.1", &[]), None);
+    }
+
     proptest! {
         #[test]
         fn what_leaves_is_a_list_that_ends_with_the_own_element(
@@ -133,13 +149,13 @@ mod tests {
             let client = SocketAddr::new(address, 1).to_string();
             let given: Vec<&str> = given.iter().map(String::as_str).collect();
             let value = appended(&given, Some(&client), Some(&host));
-            prop_assert!(is_valid(&value), "{}", value);
+            prop_assert!(nodes(&value).is_some(), "{}", value);
             prop_assert!(value.ends_with(";proto=http"));
             let own = appended(&[], Some(&client), Some(&host));
             prop_assert!(value == own || value.ends_with(&format!(", {own}")), "{}", value);
             // Whoever reads it from the end finds the own element whole, as no quote is open before it.
             let before = value.strip_suffix(&own).unwrap().trim_end_matches(", ");
-            prop_assert!(before.is_empty() || is_valid(before), "{}", before);
+            prop_assert!(before.is_empty() || nodes(before).is_some(), "{}", before);
         }
     }
 }

@@ -38,10 +38,11 @@ pub(super) fn of_request(
     id: &RequestId,
     client: Option<SocketAddr>,
     authority: Option<&str>,
+    proto: &str,
     length: Option<u64>,
 ) {
     remove_hop_by_hop(headers);
-    forwarded::append(headers, client, authority);
+    forwarded::append(headers, client, authority, proto);
     // The client of the service sets its own.
     headers.remove(header::HOST);
     // As the body was read, whatever the header says besides.
@@ -128,7 +129,7 @@ mod tests {
             let others: Vec<_> = given.iter()
                 .filter(|(name, _)| (name.starts_with("x-") || name == "accept") && !named.contains(name))
                 .collect();
-            of_request(&mut headers, &request_id(), None, Some("alm"), length);
+            of_request(&mut headers, &request_id(), None, Some("alm"), "http", length);
             for name in HOP_BY_HOP.iter().map(HeaderName::as_str).chain(named.iter().map(String::as_str)) {
                 prop_assert!(!headers.contains_key(name), "{}", name);
             }
@@ -151,7 +152,7 @@ mod tests {
         let names = "authorization, Idempotency-Key, if-match, content-type, x-other";
         headers.insert("connection", HeaderValue::from_static(names));
         headers.insert("x-other", HeaderValue::from_static("v"));
-        of_request(&mut headers, &request_id(), None, None, None);
+        of_request(&mut headers, &request_id(), None, None, "http", None);
         assert!(kept.iter().all(|name| headers.contains_key(*name)), "{headers:?}");
         assert!(!headers.contains_key("x-other"));
     }
@@ -162,7 +163,7 @@ mod tests {
         headers.append("via", HeaderValue::from_static("1.1 some-proxy"));
         for _ in 0..MAX_PASSES {
             assert!(!is_in_a_loop(&headers));
-            of_request(&mut headers, &request_id(), None, None, None);
+            of_request(&mut headers, &request_id(), None, None, "http", None);
         }
         assert!(is_in_a_loop(&headers));
     }

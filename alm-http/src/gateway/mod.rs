@@ -50,11 +50,15 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes as handlers};
 
 use crate::{
+    cors::CorsOrigins,
     docs,
     envelope::envelope,
     error::ApiError,
+    headers::secured,
     operations,
+    proxies::TrustedProxies,
     request::NoParams,
+    router::with_cors,
     state::{MetricsRenderer, Readiness},
     upstream::{BaseUrl, Client, Upstream, UpstreamConfig},
 };
@@ -82,6 +86,8 @@ pub struct Gateway {
     metrics: Option<MetricsRenderer>,
     config: UpstreamConfig,
     part_timeout: Duration,
+    cors: CorsOrigins,
+    trusted: TrustedProxies,
 }
 
 impl Gateway {
@@ -93,6 +99,8 @@ impl Gateway {
             metrics: None,
             config: UpstreamConfig::default(),
             part_timeout: Duration::from_secs(2),
+            cors: CorsOrigins::default(),
+            trusted: TrustedProxies::default(),
         }
     }
 
@@ -120,6 +128,19 @@ impl Gateway {
         self
     }
 
+    /// The origins whose pages may call the API from a browser; none unless told.
+    pub fn cors_origins(mut self, origins: CorsOrigins) -> Self {
+        self.cors = origins;
+        self
+    }
+
+    /// The proxies before the gateway that are believed when they say for whom they pass a request on; none unless told. What anyone else
+    /// says there reaches no service.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = proxies;
+        self
+    }
+
     /// The finished router. Connections to the services are made by tasks of the tokio runtime that serves it.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (own, own_document) = own_routes(self.metrics.is_some()).split_for_parts();
@@ -136,11 +157,14 @@ impl Gateway {
             part_timeout: self.part_timeout,
             seen: ready::Seen::default(),
         }));
-        own.merge(docs::routes(document::merged(&own_document)))
+        let gateway = own
+            .merge(docs::routes(document::merged(&own_document)))
             .fallback(proxy::pass)
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+            .layer(middleware::from_fn_with_state(self.trusted, forwarded::admit))
             .layer(middleware::from_fn(envelope))
-            .with_state(state)
+            .with_state(state);
+        with_cors(gateway, self.cors)
     }
 }
 
@@ -151,7 +175,7 @@ pub fn openapi() -> Value {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(render: MetricsRenderer) -> Router {
-    Router::new().route("/metrics", get(move || async move { operations::exposition(&render) }))
+    secured(Router::new().route("/metrics", get(move || async move { operations::exposition(&render) })))
 }
 
 fn own_routes(with_metrics: bool) -> OpenApiRouter<GatewayState> {

@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use crate::{
     envelope::{Relayed, RequestId},
     error::ApiError,
+    serve::OverTls,
     upstream::{AnswerBody, Upstream},
 };
 
@@ -65,7 +66,8 @@ fn outgoing(parts: &mut Parts, length: Option<u64>) {
     let authority = authority(&parts.headers, &parts.uri);
     // The envelope has put it there.
     if let Some(id) = parts.extensions.remove::<RequestId>() {
-        headers::of_request(&mut parts.headers, &id, client, authority.as_deref(), length);
+        let proto = if parts.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
+        headers::of_request(&mut parts.headers, &id, client, authority.as_deref(), proto, length);
     }
     // What extractors and layers have left there is of no use to the connection.
     parts.extensions.clear();

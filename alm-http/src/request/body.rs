@@ -118,6 +118,14 @@ async fn read(headers: &HeaderMap, body: axum::body::Body, state: &ApiState, lim
     if !is_json(headers) {
         return Err(ApiError::unsupported_media_type());
     }
+    // What is small may be large when it is unpacked, so nothing is.
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(ApiError::encoded());
+    }
     let collected = tokio::time::timeout(state.settings.body_timeout, Limited::new(body, limit).collect());
     match collected.await {
         Err(_) => Err(ApiError::too_slow()),

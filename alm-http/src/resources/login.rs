@@ -6,6 +6,7 @@ use alm_core::domain::{Invalid, Password, Username};
 use axum::{
     Extension, Json,
     extract::{ConnectInfo, State},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -60,14 +61,15 @@ pub(crate) struct TokenBody {
     responses((status = 200, body = TokenBody)), security(()))]
 async fn login(
     State(state): State<ApiState>,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
     Unauthenticated { context, body }: Unauthenticated<LoginInput>,
 ) -> Result<Response, ApiError> {
     let LoginInput { username, password } = body;
     let refuse = |errors| ApiError::invalid(errors);
     let username = Username::parse(username).map_err(|r| refuse(Invalid::field(r.at("/username")).into_errors()))?;
     let password = Password::attempt(password).map_err(|r| refuse(Invalid::field(r.at("/password")).into_errors()))?;
-    let address = client.map(|Extension(ConnectInfo(address))| address.ip());
+    let address = peer.map(|Extension(ConnectInfo(peer))| state.settings.trusted.client(peer.ip(), &headers));
     state.settings.throttle.check(&username, address).map_err(ApiError::throttled)?;
     let issued = match state.alm.accounts().login(&context, &username, &password).await {
         Ok(issued) => issued,
@@ -79,7 +81,7 @@ async fn login(
     let body =
         TokenBody { access_token: issued.value.token, token_type: "Bearer", expires_in: issued.value.expires_in };
     // RFC 6749, section 5.1: a token must not be cached.
-    let mut response = ([(axum::http::header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
     mark_replayed(&mut response, issued.replayed);
     Ok(response)
 }

@@ -33,23 +33,30 @@ impl BodyTimeout {
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A body that fails when it is not there in time. The time begins when it is first waited for, so a body that comes with its
-/// header costs no timer. When it is dropped before its end, the rest is read on for a moment, and thrown away.
+/// header costs no timer.
 pub(super) struct TimedBody {
     // It is there until its end.
     body: Option<Incoming>,
     timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    lingers: bool,
 }
 
 impl TimedBody {
     pub(super) fn new(body: Incoming, timeout: Duration) -> Self {
-        Self { body: Some(body), timeout, deadline: None }
+        Self { body: Some(body), timeout, deadline: None, lingers: false }
+    }
+
+    /// When it is dropped before its end, the rest is read on for a moment, and thrown away.
+    pub(super) fn lingering(mut self) -> Self {
+        self.lingers = true;
+        self
     }
 }
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        if let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream())
+        if let Some(mut body) = self.body.take().filter(|body| self.lingers && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));

@@ -2,29 +2,21 @@
 
 use std::{error::Error, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinError, JoinSet},
     time::timeout,
 };
-use tower::Service;
 
 use super::{
     ServeConfig,
     accept::{Listen, accept},
-    body::TimedBody,
+    addresses::Addresses,
+    speak::Speaker,
 };
 
-/// The most that is buffered of a connection, which bounds the header of a request too. Hyper's default is 400 KiB, so ten
-/// thousand clients could take 4 GiB without having sent one request.
-const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// How long what is dropped may take to go away: a handler that blocks its thread can't be stopped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -36,7 +28,8 @@ pub struct ServeReport {
     pub dropped: usize,
 }
 
-/// Serves `app` over HTTP/1.1 until `shutdown` is done. Handlers find the client's address as [`ConnectInfo<SocketAddr>`].
+/// Serves `app` over HTTP/1.1 and HTTP/2 until `shutdown` is done. Handlers find the client's address as
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
 ///
 /// Then it accepts no more connections, closes those that are idle, lets each request that runs finish and closes its
 /// connection, and after the grace drops whatever is left. Dropping the future drops every connection at once.
@@ -59,7 +52,7 @@ pub(super) async fn run<L: Listen>(
     shutdown: impl Future<Output = ()> + Send,
 ) -> ServeReport {
     let places = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let mut connections = Connections::new(app, &config);
+    let mut connections = Connections::new(app, config.clone());
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
@@ -85,7 +78,7 @@ async fn next(
     (stream, peer, place)
 }
 
-fn note(ended: Result<(), JoinError>) {
+pub(super) fn note(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -93,41 +86,37 @@ fn note(ended: Result<(), JoinError>) {
     }
 }
 
-/// The open connections and what they speak.
+/// The open connections.
 struct Connections {
-    app: Router,
-    http: http1::Builder,
-    body_timeout: Duration,
-    graceful: GracefulShutdown,
+    speaker: Arc<Speaker>,
+    addresses: Addresses,
+    stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    all_ended: mpsc::Receiver<()>,
 }
 
 impl Connections {
-    fn new(app: Router, config: &ServeConfig) -> Self {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_BUFFER_BYTES);
-        // With its state given, axum has its routes ready; else it would make them ready for each request.
-        let app = app.with_state(());
-        let body_timeout = config.body_timeout;
-        Self { app, http, body_timeout, graceful: GracefulShutdown::new(), tasks: JoinSet::new() }
+    fn new(app: Router, config: ServeConfig) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let (alive, all_ended) = mpsc::channel(1);
+        let addresses = Addresses::new(config.max_connections_per_address, config.trusted_proxies.clone());
+        let speaker = Arc::new(Speaker::new(app, config, stopping, alive));
+        Self { speaker, addresses, stop, tasks: JoinSet::new(), all_ended }
     }
 
     fn open(&mut self, stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+        let Some(entered) = self.addresses.enter(peer.ip()) else {
+            metrics::counter!("http_connections_refused_total").increment(1);
+            tracing::debug!(%peer, "an address has as many connections as it may");
+            return;
+        };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %peer, "TCP_NODELAY can't be set");
         }
-        let (app, body_timeout) = (self.app.clone(), self.body_timeout);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| Body::new(TimedBody::new(body, body_timeout)));
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // A router is always ready.
-            app.clone().call(request)
-        });
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
-        let connection = self.graceful.watch(connection);
+        let speaker = Arc::clone(&self.speaker);
         self.tasks.spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
+            let _places = (place, entered);
+            if let Err(error) = speaker.speak(stream, peer).await {
                 tracing::debug!(error = &error as &dyn Error, %peer, "a connection ended early");
             }
         });
@@ -135,15 +124,21 @@ impl Connections {
 
     /// Lets every connection finish for as long as `grace`; says how many did not.
     async fn close(self, grace: Duration) -> usize {
-        let Self { graceful, mut tasks, .. } = self;
-        let finished = async { while tasks.join_next().await.map(note).is_some() {} };
-        let _ = timeout(grace, async { tokio::join!(graceful.shutdown(), finished) }).await;
+        let Self { speaker, stop, mut tasks, mut all_ended, .. } = self;
+        drop(speaker);
+        stop.send_replace(true);
+        let _ = timeout(grace, async { while tasks.join_next().await.map(note).is_some() {} }).await;
         while tasks.try_join_next().map(note).is_some() {}
         let dropped = tasks.len();
         if dropped > 0 {
             tracing::warn!(dropped, "connections did not finish in time and were dropped");
         }
-        let _ = timeout(DROP_TIMEOUT, tasks.shutdown()).await;
+        let gone = async {
+            tasks.shutdown().await;
+            // Requests of HTTP/2 are tasks of their own.
+            let _ = all_ended.recv().await;
+        };
+        let _ = timeout(DROP_TIMEOUT, gone).await;
         dropped
     }
 }

@@ -1,6 +1,15 @@
 //! What reaches the services, and what comes back, byte by byte.
 
-use super::given::{Front, Puppet};
+use alm_http::{
+    Api,
+    auth::{LoginThrottle, Rate, ThrottleConfig},
+    gateway::Gateway,
+};
+use serde_json::json;
+
+use crate::support::{LONG, Setup};
+
+use super::given::{Front, Puppet, at, everything_at};
 
 const EMPTY: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
@@ -63,7 +72,7 @@ async fn the_service_learns_who_asked_and_under_which_id() {
     let request = format!(
         "GET /apps HTTP/1.1\r\nhost: alm.example:8000\r\nx-request-id: of-the-client\r\ntraceparent: {trace}\r\n\
          tracestate: a=b\r\nauthorization: Bearer t\r\naccept: text/event-stream\r\nlast-event-id: 7\r\n\
-         forwarded: for=192.0.2.1\r\n\r\n"
+         forwarded: for=192.0.2.1\r\nx-forwarded-for: 192.0.2.1\r\n\r\n"
     );
     let mut client = front.send(request).await;
     let (seen, answered) = tokio::join!(puppet.answers(EMPTY), client.head());
@@ -76,13 +85,50 @@ async fn the_service_learns_who_asked_and_under_which_id() {
         "authorization: bearer t",
         "accept: text/event-stream",
         "last-event-id: 7",
-        "forwarded: for=192.0.2.1, for=127.0.0.1;host=\"alm.example:8000\";proto=http",
+        // Anyone can say that he is another.
+        "forwarded: for=127.0.0.1;host=\"alm.example:8000\";proto=http",
         "via: 1.1 alm-gateway",
     ] {
         assert!(seen.contains(&format!("\r\n{header}\r\n")), "{header}: {seen}");
     }
     assert_eq!(seen.matches("\r\nhost:").count(), 1);
+    assert!(!seen.contains("192.0.2.1"), "{seen}");
     assert!(answered.contains("\r\nx-request-id: of-the-client\r\n"), "{answered}");
+}
+
+#[tokio::test]
+async fn what_a_trusted_proxy_says_of_the_client_reaches_the_service() {
+    let own = "for=127.0.0.1;host=alm;proto=http";
+    for (said, expected) in [
+        ("forwarded: for=6.6.6.6, for=192.0.2.1;proto=https", format!("for=6.6.6.6, for=192.0.2.1;proto=https, {own}")),
+        ("x-forwarded-for: 6.6.6.6, 2001:db8::1", format!("for=6.6.6.6, for=\"[2001:db8::1]\", {own}")),
+        ("forwarded: for=6.6.6.6\r\nx-forwarded-for: 192.0.2.1", own.to_owned()),
+    ] {
+        let puppet = Puppet::new().await;
+        let gateway = Gateway::new(everything_at(&puppet.url())).trusted_proxies("127.0.0.0/8".parse().unwrap());
+        let front = Front::serving(gateway, |router| router).await;
+        let mut client =
+            front.send(format!("GET /apps HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n{said}\r\n\r\n")).await;
+        let (seen, _) = tokio::join!(puppet.answers(EMPTY), client.head());
+        assert!(seen.contains(&format!("\r\nforwarded: {expected}\r\n")), "{said}: {seen}");
+        assert!(!seen.contains("x-forwarded-for"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_is_counted_whatever_he_says_to_the_gateway() {
+    let once = Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG };
+    let throttle = LoginThrottle::new(ThrottleConfig::default().per_address(once));
+    let api = |api: Api| api.login_throttle(throttle).trusted_proxies("127.0.0.1".parse().unwrap());
+    let service = Setup::default().api(api).start().await;
+    let front = Front::of_one(at(service.address)).await;
+    let guess = json!({"username": "bob", "password": "guess"});
+    for (said, status) in
+        [("for=6.6.6.1", 401), ("for=6.6.6.2", 429), ("for=6.6.6.3, for=127.0.0.1", 429), ("for=\"", 429)]
+    {
+        let login = front.anyone().post("/login", &guess);
+        login.header("forwarded", said).header("x-forwarded-for", "6.6.6.6").await.is(status);
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod serving;
 mod settings;
 mod stopping;
 mod storage;
+mod tls;
 
 use alm_test_support::process::{Process, run};
 

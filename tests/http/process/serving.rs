@@ -1,9 +1,13 @@
 use std::io::Write;
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::{Clients as _, Process, run};
-use crate::support::{Client, Given, PASSWORD, SECRET, each, eventually};
+use crate::support::{Client, Given, LONG, PASSWORD, SECRET, each, eventually};
 
 async fn logged_in(client: &Client, password: &str) -> Client {
     let token = client.post("/login", &json!({"username": "admin", "password": password})).await.ok(200);
@@ -132,6 +136,76 @@ async fn metrics_move_to_a_port_of_their_own() {
     assert_eq!(metrics.status(), 200);
     assert!(metrics.text().await.unwrap().contains("http_requests_total"));
     assert_eq!(get("/apps").await.status(), 404);
+}
+
+#[tokio::test]
+async fn the_metrics_are_at_home_and_their_port_leads_nowhere_else() {
+    let mut server = Process::serve(&[("METRICS_PORT", "0"), ("BIND", "0.0.0.0")]);
+    let address = server.address_of("metrics");
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let mut server = Process::serve(&[("METRICS_PORT", "0"), ("METRICS_BIND", "127.0.0.2")]);
+    let address = server.address_of("metrics");
+    assert!(address.starts_with("127.0.0.2:"), "{address}");
+    for path in ["/healthz", "/apps", "/docs/", "/openapi.json", "/"] {
+        assert!(raw(&address, path).await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_way_leads_from_the_public_port_to_the_metrics() {
+    let mut server = Process::serve(&[("METRICS_PORT", "0")]);
+    let address = server.address_of("listening");
+    let url = format!("http://{address}");
+    let mut gateway = Process::serve(&[
+        ("SERVICES", "gateway"),
+        ("METRICS_PORT", "0"),
+        ("APP_URL", &url),
+        ("VERSION_URL", &url),
+        ("DEPLOYMENT_URL", &url),
+        ("AUDIT_URL", &url),
+    ]);
+    let metrics = [server.address_of("metrics"), gateway.address_of("metrics")];
+    for public in [address, gateway.address_of("listening")] {
+        let absolute: Vec<_> = metrics.iter().map(|address| format!("http://{address}/metrics")).collect();
+        let mut paths = vec![
+            "/metrics",
+            "//metrics",
+            "/metrics/",
+            "/metrics?a=b",
+            "/%6detrics",
+            "/%2fmetrics",
+            "/./metrics",
+            "/apps/../metrics",
+            "/apps/%2e%2e/metrics",
+            "/apps/..%2fmetrics",
+            "/metrics%00",
+            "/metrics;a",
+            "/METRICS",
+            "\\metrics",
+            "*",
+            "http://localhost/metrics",
+            "http://localhost//metrics",
+        ];
+        paths.extend(absolute.iter().map(String::as_str));
+        for path in paths {
+            let answer = raw(&public, path).await;
+            assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+            assert!(!answer.contains("http_requests_total"), "{path}: {answer}");
+        }
+    }
+    for address in metrics {
+        assert!(raw(&address, "/metrics").await.contains("http_requests_total"));
+    }
+}
+
+/// What `GET` of a target answers, as it stands.
+async fn raw(address: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: alm\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
 }
 
 #[tokio::test]

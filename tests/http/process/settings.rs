@@ -10,7 +10,7 @@ fn secret() -> &'static str {
 
 /// What is wrong stops the start with one line that names it.
 #[track_caller]
-fn refused(arguments: &[&str], settings: &[(&str, &str)], names: &[&str]) {
+pub(super) fn refused(arguments: &[&str], settings: &[(&str, &str)], names: &[&str]) {
     let ended = run(arguments, &[&[("PORT", "0")], settings].concat());
     assert!([Some(1), Some(2)].contains(&ended.status.code()), "{:?}", ended.status);
     let [line] = ended.stderr.as_slice() else { panic!("it is not one line: {:?}", ended.stderr) };
@@ -103,6 +103,11 @@ fn a_value_that_is_none_is_refused_by_name() {
         ("LOG_RETENTION_DAYS", "-1"),
         ("LOG_RETENTION_DAYS", "a month"),
         ("METRICS_PORT", "x"),
+        ("METRICS_BIND", "everywhere"),
+        ("TRUSTED_PROXIES", "localhost"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://alm.example/"),
         ("AUTO_DEPLOY", "Prod"),
         ("ADMIN_PASSWORD", "short"),
         ("LOG", "alm=loud"),

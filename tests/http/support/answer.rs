@@ -83,10 +83,24 @@ impl Answer {
         let request_id = self.header("x-request-id").unwrap_or_else(|| panic!("{self} has no x-request-id"));
         let text = self.text();
         assert!(!text.contains(PASSWORD) && !text.contains("$argon2"), "{self} shows a password");
+        self.check_careful();
         if self.status >= 400 {
             self.check_problem(request_id);
         }
         self.check_documented(document);
+    }
+
+    /// Browsers are told what they must not do with it.
+    fn check_careful(&self) {
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self}");
+        assert_eq!(self.header("referrer-policy"), Some("no-referrer"), "{self}");
+        assert_eq!(self.header("x-frame-options"), Some("DENY"), "{self}");
+        let policy = self.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{self}: {policy}");
+        if !self.path.contains("/docs/") {
+            assert!(!policy.contains("'self'"), "{self}: {policy}");
+            assert_eq!(self.header("cache-control"), Some("no-store"), "{self}");
+        }
     }
 
     fn check_problem(&self, request_id: &str) {

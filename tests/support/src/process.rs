@@ -14,9 +14,13 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 34] = [
+const SETTINGS: [&str; 39] = [
     "PORT",
     "BIND",
+    "TLS_CERT",
+    "TLS_KEY",
+    "CORS_ORIGINS",
+    "TRUSTED_PROXIES",
     "SERVICES",
     "DB_URL",
     "DB_URL_FILE",
@@ -42,6 +46,7 @@ const SETTINGS: [&str; 34] = [
     "AUTO_DEPLOY",
     "LOG_RETENTION_DAYS",
     "METRICS_PORT",
+    "METRICS_BIND",
     "APP_URL",
     "VERSION_URL",
     "DEPLOYMENT_URL",

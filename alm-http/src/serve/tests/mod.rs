@@ -1,3 +1,11 @@
+mod frames;
+mod http1_attacks;
+mod http2;
+mod http2_attacks;
+mod reading;
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::{
     io,
     net::SocketAddr,
@@ -70,7 +78,7 @@ impl Server {
 }
 
 fn patient() -> ServeConfig {
-    ServeConfig::default().header_timeout(LONG).body_timeout(LONG).shutdown_grace(LONG)
+    ServeConfig::default().header_timeout(LONG).body_timeout(LONG).write_timeout(LONG).shutdown_grace(LONG)
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -86,6 +94,12 @@ async fn rest(client: &mut TcpStream) -> String {
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// Waits until the server closes the connection, whatever comes before.
+async fn closed(mut client: TcpStream) {
+    let mut bytes = [0; 1024];
+    while within(client.read(&mut bytes)).await.is_ok_and(|read| read > 0) {}
 }
 
 /// Sends a byte now and then until the server closes the connection.
@@ -290,6 +304,36 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
     within(gate.started.recv()).await.unwrap();
     gate.open.notify_one();
     response(&mut second).await;
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_it_may_but_a_proxy_has() {
+    let (app, mut gate) = gated();
+    let server = Server::start(app, patient().max_connections_per_address(1)).await;
+    let mut first = server.send(GET).await;
+    within(gate.started.recv()).await.unwrap();
+    assert_eq!(rest(&mut server.send(GET).await).await, "", "it is closed");
+    gate.open.notify_one();
+    response(&mut first).await;
+    drop(first);
+    // There is a place again as soon as the server sees it.
+    within(async {
+        loop {
+            let _client = server.send(GET).await;
+            if timeout(SHORT, gate.started.recv()).await.is_ok() {
+                break;
+            }
+        }
+    })
+    .await;
+
+    let (app, mut gate) = gated();
+    let proxies = "127.0.0.0/8".parse().unwrap();
+    let server = Server::start(app, patient().max_connections_per_address(1).trusted_proxies(proxies)).await;
+    let _clients = (server.send(GET).await, server.send(GET).await);
+    for _ in 0..2 {
+        within(gate.started.recv()).await.unwrap();
+    }
 }
 
 #[tokio::test]
