@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use alm_test_support::certificates::Authority;
+use alm_test_support::{LONG, certificates::Authority};
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -121,7 +121,9 @@ impl Issuer {
 
     /// Waits until it has got so many requests.
     pub(super) async fn is_asked(&self, times: usize) {
-        self.asked.clone().wait_for(|asked| *asked >= times).await.unwrap();
+        let mut asked = self.asked.clone();
+        let waiting = time::timeout(LONG, asked.wait_for(|asked| *asked >= times));
+        assert!(waiting.await.is_ok(), "the issuer was asked {} times", self.asked());
     }
 }
 
