@@ -41,6 +41,10 @@ pub(crate) async fn run(
         Some(jwt) => jwt,
         None => jwt(settings, &own_secret(&settings.db_url)?)?,
     });
+    if let Some(jwks) = &settings.jwks {
+        // Whether the issuer answers now does not matter.
+        jwks.prefetch();
+    }
     let bus = connected(settings).await?;
     let mut alm = built(settings, services, &storage, Some(&jwt), bus.clone());
     if services.has(SourceService::AuditService)
@@ -163,7 +167,11 @@ fn jwt(settings: &Settings, secret: &str) -> Result<Jwt, Box<dyn Error>> {
     let jwt = Jwt::hs256(secret.as_bytes(), &settings.jwt_issuer, &settings.jwt_audience)
         .map_err(|error| format!("JWT_SECRET: {error}"))?;
     let jwt = jwt.also_accepting(settings.jwt_also_accepted.iter().cloned());
-    Ok(jwt.map_err(|error| format!("JWT_PUBLIC_KEY: {error}"))?)
+    let jwt = jwt.map_err(|error| format!("JWT_PUBLIC_KEY: {error}"))?;
+    Ok(match settings.jwks.clone() {
+        Some(jwks) => jwt.with_jwks(jwks),
+        None => jwt,
+    })
 }
 
 /// Makes the account `admin` when there is no account, and says its password when it was made here.

@@ -12,7 +12,7 @@ use alm_core::{
 };
 use alm_http::{
     CorsOrigins, TrustedProxies,
-    auth::{InvalidPublicKey, VerifyingKey, WeakSecret},
+    auth::{InvalidJwks, InvalidPublicKey, Jwks, VerifyingKey, WeakSecret},
     upstream::BaseUrl,
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
@@ -26,7 +26,7 @@ use crate::storage::DbUrl;
     version,
     after_help = "\
 Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret or a key can be \
-read from a file instead: JWT_SECRET_FILE, JWT_SECRET_PREVIOUS_FILE, JWT_PUBLIC_KEY_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
+read from a file instead: JWT_SECRET_FILE, JWT_SECRET_PREVIOUS_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_CA_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
 
 Try it:
   cargo run --release --example server
@@ -203,6 +203,17 @@ pub(crate) struct Settings {
     // Parsed apart: what clap refuses it repeats.
     #[arg(skip)]
     pub(crate) jwt_also_accepted: Vec<VerifyingKey>,
+    /// Where another issuer publishes such keys (JWKS), https://… (http://… on this machine): they are fetched when they are needed
+    /// (docs/tokens.md)
+    #[arg(long, env, value_name = "URL", global = true)]
+    jwt_jwks_url: Option<String>,
+    /// Certificates in PEM of the authorities that may vouch for that URL; unless given, those that this machine trusts
+    #[arg(long, env, hide_env_values = true, allow_hyphen_values = true, value_name = "PEM", global = true)]
+    jwt_jwks_ca: Option<Secret>,
+    #[arg(long, env, hide = true, value_name = "FILE", global = true)]
+    jwt_jwks_ca_file: Option<PathBuf>,
+    #[arg(skip)]
+    pub(crate) jwks: Option<Jwks>,
     /// Who issues the tokens (their iss)
     #[arg(long, env, default_value = "alm", value_name = "NAME", global = true)]
     pub(crate) jwt_issuer: String,
@@ -398,6 +409,19 @@ impl Settings {
         if let Some(pem) = &self.jwt_public_key {
             let keys = VerifyingKey::from_pem(pem.expose());
             self.jwt_also_accepted.extend(keys.map_err(|error: InvalidPublicKey| format!("JWT_PUBLIC_KEY: {error}"))?);
+        }
+        from_file("JWT_JWKS_CA", &mut self.jwt_jwks_ca, self.jwt_jwks_ca_file.as_ref())?;
+        let authorities = self.jwt_jwks_ca.as_ref().map(Secret::expose);
+        match &self.jwt_jwks_url {
+            Some(url) => {
+                let jwks = Jwks::new(url, authorities).map_err(|error| match error {
+                    InvalidJwks::NoCertificates => format!("JWT_JWKS_CA: {error}"),
+                    error => format!("JWT_JWKS_URL: {error}"),
+                });
+                self.jwks = Some(jwks?);
+            }
+            None if authorities.is_some() => return Err("JWT_JWKS_CA is set, but JWT_JWKS_URL is not".to_owned()),
+            None => {}
         }
         Ok(())
     }

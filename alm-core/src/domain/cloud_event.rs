@@ -126,14 +126,16 @@ impl CloudEvent {
 
     /// Where the event stands that `document` tells of, if it says so, whether it can be read or not.
     pub fn place(document: &[u8]) -> Option<(LogId, Position)> {
-        let document: Value = serde_json::from_slice(document).ok()?;
-        place(&document)
-    }
-}
+        /// Read as [`decode`](CloudEvent::decode) reads them: no matter what stands beside them.
+        #[derive(Deserialize)]
+        struct Place {
+            almlog: LogId,
+            sequence: String,
+        }
 
-fn place(document: &Value) -> Option<(LogId, Position)> {
-    let log = LogId::deserialize(document.get("almlog")?).ok()?;
-    Some((log, position(document.get("sequence")?.as_str()?)?))
+        let Place { almlog, sequence } = serde_json::from_slice(document).ok()?;
+        Some((almlog, position(&sequence)?))
+    }
 }
 
 /// Where an event can stand, and a store can say that it stands.
@@ -142,8 +144,8 @@ fn position(sequence: &str) -> Option<Position> {
 }
 
 fn unread(document: &[u8], why: &Rejected) -> Option<Event> {
+    let (log, position) = CloudEvent::place(document)?;
     let document: Value = serde_json::from_slice(document).ok()?;
-    let (log, position) = place(&document)?;
     let id = EventId::deserialize(document.get("id")?).ok()?;
     let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let changeset = document.get("almchangeset").and_then(|id| ChangesetId::deserialize(id).ok());
@@ -279,6 +281,17 @@ mod tests {
             assert_eq!(CloudEvent::place(bytes), None);
         }
     }
+
+    #[test]
+    fn an_event_stands_where_its_document_says_whatever_else_that_says() {
+        let event = br#"{"specversion":"1.0","id":"00000000-0000-0000-0000-000000000003","source":"/alm/AppService","type":"AppDeleted","subject":"apps/1","time":"1970-01-01T00:00:00.000001Z","datacontenttype":"application/json","almlog":"00000000-0000-0000-0000-000000000001","sequence":"00000000000000000042","almchangeset":"00000000-0000-0000-0000-000000000002","almactor":"ada","data":{"id":1,"name":"billing","description":""},"more":"#;
+        for more in [&b"1"[..], b"1e999", br#""\ud800""#, b"\"\xff\"", &[&[b'['; 200][..], &[b']'; 200]].concat()] {
+            let document = [&event[..], more, b"}"].concat();
+            let event = CloudEvent::decode(&document).unwrap();
+            assert_eq!(CloudEvent::place(&document), Some((event.log, event.position)), "{}", more.escape_ascii());
+        }
+    }
+
     #[test]
     fn the_largest_event_there_can_be_is_within_the_bound() {
         let version = VersionData {

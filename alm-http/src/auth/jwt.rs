@@ -1,6 +1,8 @@
 //! Bearer tokens: JWT (RFC 7519), issued with one secret and checked by a few keys, each with one algorithm.
 
 mod header;
+mod jwk_set;
+mod jwks;
 mod keys;
 mod public;
 
@@ -23,6 +25,8 @@ use serde_json::Number;
 use header::Asked;
 use keys::{Algorithm, Keys};
 
+pub use jwk_set::InvalidJwkSet;
+pub use jwks::{InvalidJwks, Jwks};
 pub use keys::{TooManyKeys, VerifyingKey};
 pub use public::InvalidPublicKey;
 
@@ -33,12 +37,13 @@ const LEEWAY_MICROS: i64 = 30_000_000;
 /// `{"typ":"JWT","alg":"HS256"}`: the header of every token that is issued here.
 const HEADER: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9";
 
-/// Issues tokens with one secret, and checks them by that secret and by what else is [accepted](Self::also_accepting). `Debug` shows
-/// no secret.
+/// Issues tokens with one secret, and checks them by that secret, by what else is [accepted](Self::also_accepting), and by what another
+/// issuer [publishes](Self::with_jwks). `Debug` shows no secret.
 #[derive(Debug)]
 pub struct Jwt {
     signing: EncodingKey,
     keys: Keys,
+    jwks: Option<Jwks>,
     issuer: String,
     audience: String,
 }
@@ -57,6 +62,7 @@ impl Jwt {
     pub fn hs256(secret: &[u8], issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self, WeakSecret> {
         Ok(Self {
             keys: Keys::one(VerifyingKey::hs256(secret)?),
+            jwks: None,
             signing: EncodingKey::from_secret(secret),
             issuer: issuer.into(),
             audience: audience.into(),
@@ -73,7 +79,15 @@ impl Jwt {
         Ok(self)
     }
 
-    fn check(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
+    /// Checks tokens by the keys that another issuer publishes as well. They count for tokens that name them (`kid`) and that no other
+    /// key has signed; a second set takes the place of the first.
+    #[must_use]
+    pub fn with_jwks(mut self, jwks: Jwks) -> Self {
+        self.jwks = Some(jwks);
+        self
+    }
+
+    async fn check(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
         if token.len() > MAX_BYTES {
             return Err(AuthError::Invalid);
         }
@@ -87,7 +101,12 @@ impl Jwt {
             Asked::parse(&decoded)?
         };
         // The algorithm is the key's; the header is only allowed to agree.
-        if !self.keys.have_signed(&asked, message, signature) {
+        let is_signed = self.keys.have_signed(&asked, message, signature)
+            || match &self.jwks {
+                Some(jwks) => jwks.have_signed(&asked, message, signature).await?,
+                None => false,
+            };
+        if !is_signed {
             return Err(AuthError::Invalid);
         }
         let payload = decode(payload)?;
@@ -150,7 +169,7 @@ impl Jwt {
 #[async_trait]
 impl Authenticator for Jwt {
     async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, AuthError> {
-        self.check(token, now)
+        self.check(token, now).await
     }
 }
 

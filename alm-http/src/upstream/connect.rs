@@ -23,7 +23,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(crate) fn new(timeout: Duration) -> Self {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         // A peer that has gone without a word is noticed also by a stream of events that has nothing to tell.

@@ -19,4 +19,5 @@ pub use url::{BaseUrl, InvalidBaseUrl};
 pub(crate) use answer::AnswerBody;
 pub(crate) use backoff::full_jitter;
 pub(crate) use client::{Client, Upstream};
+pub(crate) use connect::Connector;
 pub(crate) use error::{Fault, UpstreamError};

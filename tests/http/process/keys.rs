@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use alm_test_support::ports::free_port;
+use axum::{Router, routing::get};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{Clients as _, Process, run};
 use crate::support::{Client, PASSWORD, SECRET};
@@ -86,4 +89,46 @@ async fn tokens_of_another_issuer_count_by_its_public_key_while_log_ins_go_on() 
         let mut server = Process::serve(&settings);
         server.client().with_token(TEST_ONLY_TOKEN).get("/apps").await.problem(401, "invalid-token");
     }
+}
+
+/// Publishes these keys on this machine; where, and what ends with the test.
+async fn published(keys: &[Value]) -> (String, JoinSet<()>) {
+    let set = json!({ "keys": keys }).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let mut issuer = JoinSet::new();
+    issuer.spawn(async move { axum::serve(listener, Router::new().route("/keys", get(async || set))).await.unwrap() });
+    (url, issuer)
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_count_by_the_keys_that_it_publishes() {
+    let ed25519 = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "idp-1", "alg": "EdDSA", "use": "sig", "x": "EzW9lEBZwafg1jMz-XGyqtw81NsfCpwL8CWKEtyNGRE" });
+    let (url, _issuer) = published(std::slice::from_ref(&ed25519)).await;
+    let mut server = Process::serve(&[("JWT_JWKS_URL", &url), ("ADMIN_PASSWORD", PASSWORD)]);
+    server.client().with_token(TEST_ONLY_TOKEN).get("/apps").await.is(200);
+    server.client().with_token(TEST_ONLY_TOKEN).get("/users").await.problem(403, "forbidden");
+    let token = log_in(&server.client()).await;
+    server.client().with_token(token).get("/users").await.is(200);
+
+    // What it publishes after the key was changed.
+    let mut next = ed25519;
+    next["kid"] = json!("idp-2");
+    let (url, _issuer) = published(&[next]).await;
+    let mut server = Process::serve(&[("JWT_JWKS_URL", &url)]);
+    server.client().with_token(TEST_ONLY_TOKEN).get("/apps").await.problem(401, "invalid-token");
+}
+
+#[tokio::test]
+async fn a_server_starts_while_the_issuer_is_down_and_knows_what_it_does_not_know() {
+    let secret = str::from_utf8(SECRET).unwrap();
+    let (address, port) = free_port();
+    let url = format!("http://{address}:{port}/keys");
+    let mut server = Process::serve(&[("JWT_JWKS_URL", &url), ("JWT_SECRET", secret)]);
+    server.logged("the keys of the issuer could not be fetched");
+    let answer = server.client().with_token(TEST_ONLY_TOKEN).get("/apps").await;
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    answer.problem(503, "unavailable");
+    server.client().with_token(token(secret)).get("/apps").await.is(200);
 }

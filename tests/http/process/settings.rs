@@ -63,6 +63,20 @@ fn what_is_no_public_key_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn keys_are_fetched_from_where_no_one_else_can_put_his() {
+    for url in ["hunter2", "http://id.example.com/keys", "https://me:hunter2@id.example.com/keys"] {
+        let ended = run(&[], &[("PORT", "0"), ("JWT_JWKS_URL", url)]);
+        assert_eq!(ended.status.code(), Some(2));
+        let [line] = ended.stderr.as_slice() else { panic!("it is not one line: {:?}", ended.stderr) };
+        assert!(line.contains("JWT_JWKS_URL") && !line.contains("hunter2"), "{line}");
+    }
+    let url = ("JWT_JWKS_URL", "https://id.example.com/keys");
+    refused(&[], &[url, ("JWT_JWKS_CA", TEST_ONLY_P256_PUBLIC)], &["JWT_JWKS_CA", "-----BEGIN CERTIFICATE-----"]);
+    refused(&[], &[url, ("JWT_JWKS_CA_FILE", "/nowhere/ca.pem")], &["JWT_JWKS_CA_FILE", "/nowhere/ca.pem"]);
+    refused(&[], &[("JWT_JWKS_CA", TEST_ONLY_P256_PUBLIC)], &["JWT_JWKS_CA", "JWT_JWKS_URL"]);
+}
+
+#[test]
 fn there_may_be_eight_keys_to_check_tokens_by() {
     let seven = [TEST_ONLY_P256_PUBLIC; 7].concat();
     let too_many = [("JWT_SECRET", secret()), ("JWT_SECRET_PREVIOUS", secret()), ("JWT_PUBLIC_KEY", &seven)];
@@ -194,6 +208,8 @@ fn help_lists_every_setting_by_both_its_names() {
         "JWT_SECRET",
         "JWT_SECRET_PREVIOUS",
         "JWT_PUBLIC_KEY",
+        "JWT_JWKS_URL",
+        "JWT_JWKS_CA",
         "JWT_ISSUER",
         "JWT_AUDIENCE",
         "JWT_TTL_SECS",
@@ -215,6 +231,7 @@ fn help_lists_every_setting_by_both_its_names() {
         "JWT_SECRET_FILE",
         "JWT_SECRET_PREVIOUS_FILE",
         "JWT_PUBLIC_KEY_FILE",
+        "JWT_JWKS_CA_FILE",
         "ADMIN_PASSWORD_FILE",
         "NATS_URL_FILE",
         "migrate",

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::LONG;
 
 /// The settings of the contract: whatever the developer has set, none of them reaches the server.
-const SETTINGS: [&str; 39] = [
+const SETTINGS: &[&str] = &[
     "PORT",
     "BIND",
     "TLS_CERT",
@@ -38,6 +38,9 @@ const SETTINGS: [&str; 39] = [
     "JWT_SECRET_PREVIOUS_FILE",
     "JWT_PUBLIC_KEY",
     "JWT_PUBLIC_KEY_FILE",
+    "JWT_JWKS_URL",
+    "JWT_JWKS_CA",
+    "JWT_JWKS_CA_FILE",
     "JWT_ISSUER",
     "JWT_AUDIENCE",
     "JWT_TTL_SECS",

@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::ParsedPublicKey;
 use jsonwebtoken::{DecodingKey, crypto};
 
-use super::{InvalidPublicKey, Jwt, WeakSecret, decode, header::Asked, public};
+use super::{InvalidJwkSet, InvalidPublicKey, Jwt, WeakSecret, decode, header::Asked, jwk_set, public};
 
 /// The ways to sign that are known here. `none` is no way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,18 @@ impl VerifyingKey {
         public::parse(pem)
     }
 
+    /// The keys of a JWK Set (RFC 7517) that are for tokens: those with a name (`kid`), and with an algorithm as [`from_pem`](Self::from_pem)
+    /// tells. Others are left out, and so are those for another use, secrets (`oct`), those whose private part comes along, and all
+    /// beyond 64. Of two with the same name and algorithm the first counts.
+    ///
+    /// [`Jwks`](super::Jwks) fetches a set from where it is published.
+    ///
+    /// # Errors
+    /// It is no set at all. One may have no keys.
+    pub fn from_jwk_set(document: &[u8]) -> Result<Vec<Self>, InvalidJwkSet> {
+        jwk_set::parse(document)
+    }
+
     pub(super) fn public(algorithm: Algorithm, key: ParsedPublicKey) -> Self {
         Self { kid: None, algorithm, material: Material::Public(key) }
     }
@@ -76,8 +88,16 @@ impl VerifyingKey {
         self
     }
 
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Whether the signature, in base64, is that of this key over the message.
-    fn has_signed(&self, message: &str, signature: &str) -> bool {
+    pub(super) fn has_signed(&self, message: &str, signature: &str) -> bool {
         match &self.material {
             Material::Secret(secret) => {
                 crypto::verify(signature, message.as_bytes(), secret, jsonwebtoken::Algorithm::HS256).unwrap_or(false)
@@ -110,7 +130,7 @@ impl Keys {
         self.0
             .iter()
             .filter(|key| key.algorithm == asked.algorithm)
-            .filter(|key| kid.is_none_or(|kid| key.kid.as_deref() == Some(kid)))
+            .filter(|key| kid.is_none_or(|kid| key.kid() == Some(kid)))
             .any(|key| key.has_signed(message, signature))
     }
 }

@@ -47,9 +47,13 @@ fn block(pem: &str) -> Result<(&str, &str), Flaw> {
 
 fn key(body: &str) -> Result<VerifyingKey, Flaw> {
     let der: String = body.split_ascii_whitespace().collect();
-    let der = STANDARD.decode(der).map_err(|_| Flaw::NotBase64)?;
+    from_der(&STANDARD.decode(der).map_err(|_| Flaw::NotBase64)?)
+}
+
+/// The key of a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+pub(super) fn from_der(der: &[u8]) -> Result<VerifyingKey, Flaw> {
     let mut parsed =
-        KINDS.iter().filter_map(|&(algorithm, kind)| Some((algorithm, ParsedPublicKey::new(kind, &der).ok()?)));
+        KINDS.iter().filter_map(|&(algorithm, kind)| Some((algorithm, ParsedPublicKey::new(kind, der).ok()?)));
     let (algorithm, key) = parsed.next().ok_or(Flaw::Unknown)?;
     // Other forms of a key are read too, and what comes after it is not: only what would be written again is what was meant.
     let again: PublicKeyX509Der<'_> = key.as_der().map_err(|_| Flaw::Unknown)?;
@@ -57,7 +61,7 @@ fn key(body: &str) -> Result<VerifyingKey, Flaw> {
         return Err(Flaw::Unknown);
     }
     if algorithm == Algorithm::Rs256 {
-        let rsa = RsaKey::from_der(&der).map_err(|_| Flaw::Unknown)?;
+        let rsa = RsaKey::from_der(der).map_err(|_| Flaw::Unknown)?;
         let bits = RsaParameters::public_modulus_len(rsa.as_ref()).map_err(|_| Flaw::Unknown)?;
         let (min, max) = (RSA_PKCS1_2048_8192_SHA256.min_modulus_len(), RSA_PKCS1_2048_8192_SHA256.max_modulus_len());
         if !(min..=max).contains(&bits) {
@@ -79,7 +83,7 @@ pub struct InvalidPublicKey {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Flaw {
+pub(super) enum Flaw {
     #[error("does not begin so")]
     NoBeginning,
     #[error("is a private key, which belongs to the issuer alone; get the public one with: openssl pkey -pubout")]

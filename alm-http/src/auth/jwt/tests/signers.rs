@@ -71,7 +71,7 @@ pub(super) fn accepting_all() -> Jwt {
 }
 
 pub(super) fn outcome(jwt: &Jwt, token: &str) -> &'static str {
-    jwt.check(token, at(NOW)).map_or_else(|error| error.code(), |_| "ok")
+    checked(jwt, token, at(NOW)).map_or_else(|error| error.code(), |_| "ok")
 }
 
 /// What is in the block of a PEM.
@@ -83,4 +83,41 @@ pub(super) fn der(pem: &str) -> Vec<u8> {
 /// A PEM with this in its block.
 pub(super) fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+}
+
+impl Signer {
+    /// The public key as a JWK, of this name.
+    pub(super) fn jwk(&self, kid: &str) -> Value {
+        let der = der(self.public.unwrap());
+        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let last = |bytes: usize| &der[der.len() - bytes..];
+        match self.algorithm {
+            // The exponent stands behind the modulus, with its kind and length before it.
+            Algorithm::RS256 => {
+                json!({ "kty": "RSA", "kid": kid, "n": number(&last(261)[..256]), "e": number(last(3)) })
+            }
+            Algorithm::ES256 => {
+                let (x, y) = last(64).split_at(32);
+                json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": number(x), "y": number(y) })
+            }
+            Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": number(last(32)) }),
+            other => panic!("{other:?} has no public key"),
+        }
+    }
+
+    /// A token that names its key.
+    pub(super) fn named(&self, kid: &str) -> String {
+        self.signed(&json!({ "alg": self.algorithm, "kid": kid }).to_string())
+    }
+}
+
+/// The key with some members set to something else.
+pub(super) fn with(mut jwk: Value, members: &Value) -> Value {
+    jwk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    jwk
+}
+
+/// A set of these keys.
+pub(super) fn set(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
 }
