@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::ConsumerName,
-    domain::{CloudEvent, LogId, Position},
+    domain::{CloudEvent, Event, EventType, LogId, Position},
     ports::{BackendError, BackendErrorKind, BusError, Delivery, DeliveryTag, Message, Place, Subscription},
 };
 use async_nats::{StatusCode, Subject, Subscriber};
@@ -58,6 +58,7 @@ pub(crate) struct NatsSubscription {
 
 struct Pulled {
     given: Given,
+    subject: Subject,
     payload: Bytes,
 }
 
@@ -237,7 +238,7 @@ impl NatsSubscription {
             return Ok(Came::Again);
         };
         let given = Given { log: pull.log, sequence: standing.sequence, reply };
-        self.pulled.push_back(Pulled { given, payload: message.payload });
+        self.pulled.push_back(Pulled { given, subject: message.subject, payload: message.payload });
         if request.is_over_after(standing) {
             pull.request = None;
         }
@@ -247,18 +248,29 @@ impl NatsSubscription {
     fn give(&mut self, limit: usize) -> Vec<Delivery> {
         let given = limit.min(self.pulled.len());
         let Self { pulled, unacknowledged, .. } = self;
-        let give = |Pulled { given, payload }: Pulled| {
-            let message = match CloudEvent::decode(&payload) {
+        let give = |Pulled { given, subject, payload }: Pulled| {
+            let message = match event_in(&subject, &payload) {
                 Ok(event) => Message::Event(Arc::new(event)),
                 Err(reason) => Message::Unreadable {
                     place: Place { log: given.log, position: Position::new(given.sequence) },
                     payload: payload.to_vec(),
-                    reason: reason.to_string(),
+                    reason,
                 },
             };
             Delivery { tag: unacknowledged.give(given), message }
         };
         pulled.drain(..given).map(give).collect()
+    }
+}
+
+/// The event that a message tells of. It must have come by the subject of its type: that is what NATS permits to some and not to others,
+/// so whoever may tell of versions can't tell that an app is gone.
+fn event_in(subject: &str, payload: &[u8]) -> Result<Event, String> {
+    let event = CloudEvent::decode(payload).map_err(|rejected| rejected.to_string())?;
+    let topic = event.data.event_type().map(EventType::topic).unwrap_or_default();
+    match subject.strip_suffix(topic) {
+        Some(prefix) if prefix.ends_with('.') => Ok(event),
+        _ => Err(format!("{subject} is not the subject of {} events", event.data.type_name())),
     }
 }
 
@@ -347,4 +359,25 @@ fn delivery(message: &async_nats::Message) -> Option<(Subject, Standing)> {
     let reply = message.reply.clone()?;
     let standing = standing(&reply)?;
     Some((reply, standing))
+}
+
+#[cfg(test)]
+mod tests {
+    use alm_core::testing::fixtures::event;
+
+    use super::*;
+
+    #[test]
+    fn an_event_counts_by_the_subject_of_its_type_alone() {
+        let event = event(LogId::new(uuid::Uuid::from_u128(1)), 1);
+        let (payload, topic) = (CloudEvent::encode(&event), event.data.event_type().unwrap().topic());
+        for prefix in ["alm.v1", "staging.v1", "v1"] {
+            assert_eq!(event_in(&format!("{prefix}.{topic}"), &payload).as_ref(), Ok(event.as_ref()));
+        }
+        for subject in ["alm.v1.users.access_denied", "alm.v1.versions.deleted", topic, &format!("alm.v1x{topic}"), ""]
+        {
+            assert!(event_in(subject, &payload).unwrap_err().contains("is not the subject of"), "{subject}");
+        }
+        assert!(event_in(&format!("alm.v1.{topic}"), b"{").is_err());
+    }
 }

@@ -111,8 +111,11 @@ impl CloudEvent {
     /// # Errors
     /// It is not the document of an event that this version of ALM knows.
     pub fn decode(document: &[u8]) -> Result<Event, Rejected> {
-        let unreadable = |error: serde_json::Error| Rejected::new("unreadable-event", error.to_string());
-        serde_json::from_slice::<Self>(document).map_err(unreadable)?.try_into()
+        let unreadable = |why: String| Rejected::new("unreadable-event", why);
+        if !is_object(document) {
+            return Err(unreadable("an event is a JSON object".to_owned()));
+        }
+        serde_json::from_slice::<Self>(document).map_err(|error| unreadable(error.to_string()))?.try_into()
     }
 
     /// The event that `document` tells of, as [`EventData::Unread`] if this version of ALM does not know more than which event it is
@@ -133,9 +136,14 @@ impl CloudEvent {
             sequence: String,
         }
 
-        let Place { almlog, sequence } = serde_json::from_slice(document).ok()?;
+        let Place { almlog, sequence } = is_object(document).then(|| serde_json::from_slice(document).ok())??;
         Some((almlog, position(&sequence)?))
     }
+}
+
+/// serde reads a JSON array into a struct, member by member: one that no other reader of the document takes for an event.
+fn is_object(document: &[u8]) -> bool {
+    document.trim_ascii_start().starts_with(b"{")
 }
 
 /// Where an event can stand, and a store can say that it stands.
@@ -276,7 +284,8 @@ mod tests {
             let bytes = serde_json::to_vec(&document).unwrap();
             assert!(CloudEvent::decode_as_is(&bytes).is_err(), "{document}");
         }
-        for bytes in [&b""[..], b"\xff", b"[]", b"null", b"{"] {
+        let listed = br#"["00000000-0000-0000-0000-000000000001","00000000000000000042"]"#;
+        for bytes in [&b""[..], b"\xff", b"[]", b"null", b"{", listed] {
             assert!(CloudEvent::decode_as_is(bytes).is_err());
             assert_eq!(CloudEvent::place(bytes), None);
         }
