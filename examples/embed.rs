@@ -13,7 +13,7 @@ use alm_core::{
     runtime::{HandleError, Handled, Handler, HandlerContext},
     services::{Limit, Precondition},
 };
-use alm_http::auth::{Argon2Hasher, Jwt};
+use alm_http::auth::{Argon2Hasher, Jwt, SystemSecrets};
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
 use axum::{
@@ -81,6 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .authenticator(jwt.clone())
         .token_issuer(jwt)
         .password_hasher(Arc::new(Argon2Hasher::default()))
+        .secrets(Arc::new(SystemSecrets))
         .handler(Arc::new(Announcer))
         .build();
 

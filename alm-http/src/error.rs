@@ -111,12 +111,6 @@ impl ApiError {
         Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", "this resource has no ETag")
     }
 
-    /// Too many log-ins.
-    pub(crate) fn throttled(retry_after: Duration) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-logins", "too many attempts to log in; try again later")
-            .retry_after(retry_after)
-    }
-
     /// The service can't do its work now.
     pub(crate) fn not_ready(detail: &str, dependencies: Vec<Dependency>) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail);
@@ -231,12 +225,17 @@ impl From<Error> for ApiError {
             | Error::Store(StoreError::Backend(error)) => backend(&error),
             Error::Token(_) => Self::new(StatusCode::UNAUTHORIZED, code, detail)
                 .challenge("Bearer realm=\"alm\", error=\"invalid_token\""),
+            Error::Throttled { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(retry_after)
+            }
             Error::WrongCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, code, detail).challenge("Bearer realm=\"alm\"")
             }
             Error::Denied { .. } => Self::new(StatusCode::FORBIDDEN, code, detail),
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, code, detail),
-            Error::AlreadyExists(_) | Error::OwnAccount => Self::new(StatusCode::CONFLICT, code, detail),
+            Error::AlreadyExists(_) | Error::OwnAccount | Error::NoSession => {
+                Self::new(StatusCode::CONFLICT, code, detail)
+            }
             Error::IllegalTransition(illegal) => {
                 let name = |status: &DeploymentStatus| status.as_str().to_owned();
                 let mut error = Self::new(StatusCode::CONFLICT, code, detail);

@@ -12,7 +12,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use alm_core::Alm;
-//! use alm_http::auth::{Argon2Hasher, Jwt};
+//! use alm_http::auth::{Argon2Hasher, Jwt, SystemSecrets};
 //! use alm_store_memory::MemoryStore;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +21,7 @@
 //!     .authenticator(jwt.clone())
 //!     .token_issuer(jwt)
 //!     .password_hasher(Arc::new(Argon2Hasher::default()))
+//!     .secrets(Arc::new(SystemSecrets))
 //!     .build();
 //! let app: axum::Router = axum::Router::new().nest("/alm", alm_http::router(alm));
 //! # Ok(())

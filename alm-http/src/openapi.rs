@@ -31,6 +31,7 @@ use crate::problem::{Dependency, Problem, ProblemField};
         (name = "deployments", description = "A version on its way to an environment"),
         (name = "audit", description = "Who changed what, and when"),
         (name = "users", description = "Accounts"),
+        (name = "api-keys", description = "What machines act by"),
         (name = "events", description = "The event log of this process"),
         (name = "operations", description = "The state of the process"),
     ),
@@ -51,6 +52,14 @@ pub(crate) struct IdParam {
 pub(crate) struct UsernameParam {
     #[param(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$")]
     username: String,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it documents a parameter")]
+pub(crate) struct KeyIdParam {
+    #[param(format = Uuid)]
+    key_id: String,
 }
 
 #[derive(IntoParams)]
@@ -153,6 +162,20 @@ fn is_of_the_tree(id: &str) -> bool {
     matches!(id, "get_audit_checkpoint" | "get_audit_proof" | "get_audit_consistency" | "get_audit_tile")
 }
 
+/// What an operation can answer besides that others of its kind can't.
+fn special(id: &str) -> &'static [u16] {
+    match id {
+        "list_events" => &[410],
+        "login" => &[401, 429, 501],
+        "refresh_token" | "exchange_api_key" => &[401, 501],
+        "set_password" => &[429, 501],
+        "create_user" | "create_api_key" | "rotate_api_key" => &[501],
+        id if is_of_the_tree(id) => &[501],
+        "update_app" | "update_deployment" | "update_user" | "delete_user" => &[409],
+        _ => &[],
+    }
+}
+
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let rule = Action::parse(&id).map(Action::rule);
@@ -166,7 +189,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         operation["security"] = if rule.public { json!([]) } else { json!([{"bearer": []}]) };
     }
 
-    let has_etag = !path.starts_with("/users") && !path.starts_with("/audit");
+    let has_etag = !["/users", "/audit", "/api-keys", "/whoami"].iter().any(|prefix| path.starts_with(prefix));
     let names_one = path.contains('{');
     let mut headers = vec!["RequestId", "Traceparent"];
     let mut statuses = vec![400, 500];
@@ -181,6 +204,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     match method {
         "get" if path.ends_with("{id}") => headers.push("IfNoneMatch"),
+        "post" if id == "logout" => statuses.push(409),
+        "post" if id == "exchange_api_key" => statuses.extend([408, 413, 415, 422]),
         "post" => {
             headers.push("IdempotencyKey");
             statuses.extend([408, 409, 413, 415, 422]);
@@ -195,14 +220,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         }
         _ => {}
     }
-    match id.as_str() {
-        "list_events" => statuses.push(410),
-        "login" => statuses.extend([401, 429, 501]),
-        "create_user" | "set_password" => statuses.push(501),
-        id if is_of_the_tree(id) => statuses.push(501),
-        "update_app" | "update_deployment" | "delete_user" => statuses.push(409),
-        _ => {}
-    }
+    statuses.extend(special(&id));
     if rule.is_none() {
         // The routes of the process itself say so when they differ.
         statuses = vec![400, 500];
@@ -229,16 +247,17 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         responses.entry(status.to_string()).or_insert(json!({"description": description, "content": content}));
     }
     if let Some(thing) = id.strip_prefix("create_")
-        && thing != "user"
+        && !matches!(thing, "user" | "api_key")
     {
         responses["201"]["links"] = links(thing);
     }
-    let is_list = method == "get" && !names_one && !is_of_the_tree(&id) || path.ends_with("/environments");
+    let is_list =
+        method == "get" && !names_one && !is_of_the_tree(&id) && id != "whoami" || path.ends_with("/environments");
     for (status, response) in responses {
         let mut names = vec!["x-request-id"];
         match status.as_str() {
             "201" => names.extend(["Location", "Idempotent-Replayed"]),
-            "200" if id == "login" => names.push("Idempotent-Replayed"),
+            "200" if matches!(&*id, "login" | "refresh_token" | "rotate_api_key") => names.push("Idempotent-Replayed"),
             "200" if is_list && rule.is_some() => names.push("Link"),
             _ => {}
         }

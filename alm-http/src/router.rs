@@ -12,7 +12,6 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    auth::LoginThrottle,
     cors::{CorsOrigins, cors},
     docs,
     envelope::envelope,
@@ -20,13 +19,15 @@ use crate::{
     openapi::{self, Document},
     operations,
     proxies::TrustedProxies,
-    resources::{apps, audit, audit_tree, deployments, environments, events, login, users, versions},
+    resources::{
+        api_keys, apps, audit, audit_tree, deployments, environments, events, login, session, users, versions,
+    },
     state::{ApiState, MetricsRenderer, Readiness, Settings},
 };
 
 /// Every route of the services that `alm` [runs](alm_core::AlmBuilder::services), with the defaults of [`Api`]. It can be nested under any prefix, beside any routes.
 ///
-/// `alm` needs an authenticator, and for `/login` and `/users` a token issuer and a password hasher.
+/// `alm` needs an authenticator, and for log-ins, accounts and API keys a token issuer, a password hasher and a source of secrets.
 pub fn router<S: Clone + Send + Sync + 'static>(alm: Alm) -> Router<S> {
     Api::new(alm).router()
 }
@@ -48,7 +49,6 @@ impl Api {
     /// The API over `alm`.
     pub fn new(alm: Alm) -> Self {
         let settings = Settings {
-            throttle: LoginThrottle::default(),
             trusted: TrustedProxies::default(),
             readiness: Readiness::default(),
             metrics: None,
@@ -57,12 +57,6 @@ impl Api {
             heartbeat: Duration::from_secs(15),
         };
         Self { alm, settings, cors: CorsOrigins::default() }
-    }
-
-    /// How often one may try to log in.
-    pub fn login_throttle(mut self, throttle: LoginThrottle) -> Self {
-        self.settings.throttle = throttle;
-        self
     }
 
     /// The proxies that are believed when they say for whom they pass a request on; none unless told. Log-ins are counted by the address
@@ -136,12 +130,12 @@ fn routes(services: Services, with_metrics: bool) -> OpenApiRouter<ApiState> {
             routes = std::mem::take(&mut routes).merge(of_service);
         }
     };
-    serve(SourceService::AuthService, login::routes());
+    serve(SourceService::AuthService, login::routes().merge(session::routes()));
     serve(SourceService::AppService, apps::routes());
     serve(SourceService::VersionService, versions::routes());
     serve(SourceService::DeploymentService, deployments::routes().merge(environments::routes()));
     serve(SourceService::AuditService, audit::routes().merge(audit_tree::routes()));
-    serve(SourceService::AuthService, users::routes());
+    serve(SourceService::AuthService, users::routes().merge(api_keys::routes()));
     let routes = routes.merge(events::routes()).merge(operations::routes());
     if with_metrics { routes.merge(operations::metrics_routes()) } else { routes }
 }

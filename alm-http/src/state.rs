@@ -1,11 +1,16 @@
 //! What every handler can reach.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use alm_core::Alm;
+use axum::http::HeaderMap;
 use tokio::sync::watch;
 
-use crate::{auth::LoginThrottle, proxies::TrustedProxies};
+use crate::proxies::TrustedProxies;
 
 #[derive(Clone)]
 pub(crate) struct ApiState {
@@ -14,13 +19,19 @@ pub(crate) struct ApiState {
 }
 
 pub(crate) struct Settings {
-    pub(crate) throttle: LoginThrottle,
     pub(crate) trusted: TrustedProxies,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Option<MetricsRenderer>,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) heartbeat: Duration,
+}
+
+impl Settings {
+    /// Whose address counts: that of the connection, or the one for which a trusted proxy speaks.
+    pub(crate) fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        peer.map(|peer| self.trusted.client(peer.ip(), headers))
+    }
 }
 
 /// Gives the metrics of the process in the Prometheus text format.

@@ -6,7 +6,8 @@ use alm_core::{
     changeset::{Changeset, Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyRecord, Receipt, Write},
     domain::{
         App, AppId, AuditEntry, AuditIndex, Deployment, DeploymentId, DeploymentStatus, Event, Known, LogId,
-        NewAuditEntry, ParentId, Position, Revision, Subject, Timestamp, UserRecord, Username, Version, VersionId,
+        NewAuditEntry, ParentId, Position, Revision, Subject, Timestamp, User, UserRecord, Username, Version,
+        VersionId,
     },
     ports::{Contention, StoreError, Unique},
 };
@@ -75,13 +76,28 @@ impl State {
             Write::UpdateDeployment { deployment, expected } => self.update_deployment(deployment, expected),
             Write::DeleteDeployment { id, expected } => self.delete_deployment(id, expected),
             Write::InsertUser(record) => self.insert_user(record),
+            Write::UpdateUser { user, expected } => self.update_user(user, expected),
             Write::SetPassword { username, password_hash } => {
                 let record = self.user_record(&username)?;
-                let record = UserRecord { user: record.user.clone(), password_hash };
-                self.users.insert_mut(username, Arc::new(record));
+                let user = User { revision: record.user.revision.next(), ..record.user.clone() };
+                self.users.insert_mut(username, Arc::new(UserRecord { user, password_hash }));
+                Ok(())
+            }
+            Write::RehashPassword { username, old, new } => {
+                if let Some(record) = self.users.get(&username).filter(|record| record.password_hash == old) {
+                    let record = UserRecord { user: record.user.clone(), password_hash: new };
+                    self.users.insert_mut(username, Arc::new(record));
+                }
                 Ok(())
             }
             Write::DeleteUser { username } => self.delete_user(&username),
+            Write::InsertCredential(credential) => self.insert_credential(credential),
+            Write::UpdateCredential { credential, expected } => self.update_credential(credential, expected),
+            Write::DeleteCredential { id } => self.delete_credential(id),
+            Write::CredentialGone { id, until } => {
+                self.revoke(id, until, at);
+                Ok(())
+            }
             Write::RecordAudit(entry) => {
                 self.record_audit(entry);
                 Ok(())
@@ -231,6 +247,14 @@ impl State {
         Ok(())
     }
 
+    fn update_user(&mut self, user: User, expected: Revision) -> Result<(), StoreError> {
+        let subject = || Subject::User(user.username.clone());
+        let old = expect(self.users.get(&user.username), subject, expected, |old| old.user.revision)?;
+        let record = UserRecord { password_hash: old.password_hash.clone(), user };
+        self.users.insert_mut(record.user.username.clone(), Arc::new(record));
+        Ok(())
+    }
+
     fn user_record(&self, username: &Username) -> Result<&UserRecord, StoreError> {
         self.users.get(username).map(AsRef::as_ref).ok_or_else(|| StoreError::NotFound(Subject::User(username.clone())))
     }
@@ -272,12 +296,12 @@ impl State {
     }
 }
 
-fn taken(what: Unique) -> StoreError {
+pub(crate) fn taken(what: Unique) -> StoreError {
     StoreError::AlreadyExists(what)
 }
 
 /// What is there, if it is there at the expected revision.
-fn expect<T>(
+pub(crate) fn expect<T>(
     found: Option<&Arc<T>>,
     subject: impl Fn() -> Subject,
     expected: Revision,
@@ -291,7 +315,7 @@ fn expect<T>(
 }
 
 /// Gives `key` to `owner` unless someone has it; then gives it back.
-fn claim<K: Ord, V>(index: &mut Ordered<K, V>, key: K, owner: V) -> Result<(), K> {
+pub(crate) fn claim<K: Ord, V>(index: &mut Ordered<K, V>, key: K, owner: V) -> Result<(), K> {
     if index.contains_key(&key) {
         return Err(key);
     }

@@ -22,6 +22,7 @@
 //! out, and for short-lived processes.
 
 mod apply;
+mod credentials;
 mod read;
 mod retention;
 mod state;

@@ -2,7 +2,7 @@
 
 use alm_core::{
     domain::{Position, Timestamp},
-    ports::Trimmed,
+    ports::{Bucket, Rate, Trimmed},
 };
 
 use crate::state::State;
@@ -22,6 +22,26 @@ impl State {
             events += 1;
         }
         Trimmed { events, oldest: self.oldest() }
+    }
+
+    /// Counts an attempt, unless it is one too many.
+    pub(crate) fn admit(&mut self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
+        let full_at = self.buckets.get(bucket).copied();
+        let next = rate.admit(full_at, now)?;
+        // Two of the oldest go for each that comes, so what is not filled any more goes faster than anything comes.
+        for _ in 0..2 {
+            let Some(oldest) = self.buckets_by_time.first().filter(|(full_at, _)| *full_at <= now).cloned() else {
+                break;
+            };
+            self.buckets.remove_mut(&oldest.1);
+            self.buckets_by_time.remove_mut(&oldest);
+        }
+        if let Some(full_at) = full_at {
+            self.buckets_by_time.remove_mut(&(full_at, bucket.clone()));
+        }
+        self.buckets.insert_mut(bucket.clone(), next);
+        self.buckets_by_time.insert_mut((next, bucket.clone()));
+        Ok(())
     }
 
     /// Forgets answers that have expired at `now`, those first that expired first.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use alm_core::ports::Bucket;
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AppName, AuditEntry, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known, LogId,
-        ParentId, Position, Tag, Timestamp, UserRecord, Username, Version, VersionId,
+        ApiKeyName, App, AppId, AppName, AuditEntry, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, Tag, Timestamp, UserRecord, Username, Version,
+        VersionId,
     },
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync, VectorSync};
@@ -32,6 +34,12 @@ pub(crate) struct State {
     pub(crate) successes: Ordered<AppId, Successes>,
     pub(crate) users: Ordered<Username, Arc<UserRecord>>,
     pub(crate) users_by_age: OrderedSet<(Timestamp, Username)>,
+    pub(crate) credentials: Ordered<CredentialId, Arc<Credential>>,
+    pub(crate) sessions_by_user: OrderedSet<(Username, CredentialId)>,
+    pub(crate) api_keys: Ordered<ApiKeyName, CredentialId>,
+    /// Credentials that another service held, with the time until which that must be known.
+    pub(crate) revoked: Ordered<CredentialId, Timestamp>,
+    pub(crate) revoked_by_expiry: OrderedSet<(Timestamp, CredentialId)>,
     pub(crate) audit: VectorSync<Arc<AuditEntry>>,
     /// The events that are kept, without a gap up to `head`.
     pub(crate) log: Ordered<Position, Arc<Event>>,
@@ -42,6 +50,9 @@ pub(crate) struct State {
     pub(crate) remembered_ever: u64,
     pub(crate) checkpoints: Ordered<(ConsumerName, LogId), Position>,
     pub(crate) dead_letters: Ordered<(ConsumerName, LogId, Position), Arc<DeadLetter>>,
+    /// Until when each bucket of attempts is filled.
+    pub(crate) buckets: Ordered<Bucket, Timestamp>,
+    pub(crate) buckets_by_time: OrderedSet<(Timestamp, Bucket)>,
     /// Parents that live elsewhere.
     pub(crate) parents: Ordered<ParentId, Known>,
 }

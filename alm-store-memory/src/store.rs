@@ -12,12 +12,13 @@ use std::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Ids, Lease, Reader, Roles, Sequence,
-        StoreError, SystemIds, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog, HeldCredential,
+        IdBlock, Ids, Lease, Rate, Reader, Roles, Sequence, StoreError, SystemIds, Trimmed, VersionFilter,
     },
 };
 use arc_swap::ArcSwap;
@@ -104,6 +105,10 @@ impl Committer for MemoryStore {
             Sequence::Deployments => &self.next_ids[2],
         };
         Ok(IdBlock { first: next.fetch_add(i64::from(count), Ordering::Relaxed), count })
+    }
+
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        Ok(self.change(|state| state.admit(bucket, rate, now)))
     }
 
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
@@ -233,6 +238,23 @@ impl Reader for MemoryStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         Ok(self.state.load().list_users(after, limit))
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        Ok(self.state.load().held_credential(id))
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        Ok(self.state.load().list_credentials(filter, after, limit))
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        Ok(self.state.load().revoked.contains_key(&id))
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use alm_core::{
     changeset::Write,
-    domain::Subject,
+    domain::{Credential, Holder, Subject},
     ports::{BackendError, BackendErrorKind, Outcome, StoreError, Unique},
 };
 use sqlx::error::DatabaseError;
@@ -59,6 +59,10 @@ fn taken(constraint: &str, write: &Write) -> Option<Unique> {
         }
         ("deployments_id", Write::InsertDeployment(deployment)) => Unique::Id(Subject::Deployment(deployment.id)),
         ("accounts_username", Write::InsertUser(record)) => Unique::Username(record.user.username.clone()),
+        ("credentials_id", Write::InsertCredential(credential)) => Unique::Id(credential.subject()),
+        ("credentials_api_key_name", Write::InsertCredential(Credential { holder: Holder::ApiKey(key), .. })) => {
+            Unique::ApiKeyName(key.name.clone())
+        }
         _ => return None,
     })
 }

@@ -39,6 +39,7 @@ mod error;
 mod label;
 mod options;
 mod pool;
+mod rate;
 mod read;
 mod retention;
 mod role;

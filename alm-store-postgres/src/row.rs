@@ -5,14 +5,15 @@ use std::{cell::Cell, fmt::Display};
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyKey, IdempotencyRecord, IdempotencyScope},
     domain::{
-        Actor, App, AppId, AppName, AuditEntry, AuditIndex, Changelog, ChangesetId, Deployment, DeploymentId,
-        DeploymentStatus, Description, EnvironmentName, Event, EventData, EventId, EventType, Known, Labels, LogId,
-        NewAuditEntry, NewEvent, PasswordHash, Position, Rejected, Revision, Role, Subject, Tag, Timestamp,
-        TraceParent, User, UserRecord, Username, Version, VersionId,
+        Actor, App, AppId, AppName, AuditEntry, AuditIndex, Changelog, ChangesetId, Credential, Deployment,
+        DeploymentId, DeploymentStatus, Description, EnvironmentName, Event, EventData, EventId, EventType, Known,
+        Labels, LogId, NewAuditEntry, NewEvent, PasswordHash, Position, Rejected, Revision, Role, Subject, Tag,
+        Timestamp, TraceParent, User, UserRecord, Username, Version, VersionId,
     },
     policy::Action,
-    ports::{KeptCheckpoint, StoreError},
+    ports::{HeldCredential, KeptCheckpoint, StoreError},
 };
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Decode, Postgres, Row, Type, ValueRef, postgres::PgRow, types::Uuid};
 
@@ -26,6 +27,11 @@ pub(crate) fn bigint(number: u64) -> i64 {
 /// At most how many rows.
 pub(crate) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// A value for a `json` column. JSON escapes NUL, which `text` refuses.
+pub(crate) fn json_text(value: &impl Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// The columns of a row from left to right.
@@ -164,7 +170,12 @@ macro_rules! deployment_columns {
 }
 macro_rules! user_columns {
     () => {
-        "username, role, created_at"
+        "accounts.username, accounts.role, accounts.grants::text, accounts.created_at, accounts.revision"
+    };
+}
+macro_rules! credential_columns {
+    () => {
+        "credentials.id, credentials.body::text"
     };
 }
 macro_rules! audit_columns {
@@ -188,8 +199,8 @@ macro_rules! event_columns {
     };
 }
 pub(crate) use {
-    answer_columns, app_columns, audit_columns, deployment_columns, event_columns, letter_columns, user_columns,
-    version_columns,
+    answer_columns, app_columns, audit_columns, credential_columns, deployment_columns, event_columns, letter_columns,
+    user_columns, version_columns,
 };
 
 impl FromColumns for App {
@@ -266,7 +277,9 @@ impl FromColumns for User {
         Ok(Self {
             username: columns.text(Username::parse)?,
             role: columns.parsed(|name: &str| Role::parse(name).ok_or("there is no such role"))?,
+            grants: columns.parsed(|text: &str| serde_json::from_str(text))?,
             created_at: columns.time()?,
+            revision: columns.count(Revision::new)?,
         })
     }
 }
@@ -277,6 +290,26 @@ impl FromColumns for UserRecord {
     fn from_columns(columns: &Columns<'_>) -> Result<Self, StoreError> {
         let user = User::from_columns(columns)?;
         Ok(Self { user, password_hash: PasswordHash::new(columns.bytes_of_text()?) })
+    }
+}
+
+impl FromColumns for Credential {
+    const TABLE: &'static str = "credentials";
+
+    fn from_columns(columns: &Columns<'_>) -> Result<Self, StoreError> {
+        columns.raw::<Uuid>()?;
+        columns.parsed(|text: &str| serde_json::from_str(text))
+    }
+}
+
+impl FromColumns for HeldCredential {
+    const TABLE: &'static str = Credential::TABLE;
+
+    fn from_columns(columns: &Columns<'_>) -> Result<Self, StoreError> {
+        let credential = Credential::from_columns(columns)?;
+        let columns = columns.then(User::TABLE);
+        let account = if columns.are_there()? { Some(User::from_columns(&columns)?) } else { None };
+        Ok(Self { credential, account })
     }
 }
 

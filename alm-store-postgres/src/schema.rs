@@ -56,6 +56,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_labels.sql"),
     include_str!("../migrations/0006_parents.sql"),
     include_str!("../migrations/0007_tree.sql"),
+    include_str!("../migrations/0008_credentials.sql"),
 ];
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "there are not two billion of them")]

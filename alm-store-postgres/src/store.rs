@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use alm_core::{
     changeset::{Changeset, ConsumerName, Receipt},
     domain::{AppId, DeploymentId, Event, LogId, Position, Timestamp, VersionId},
-    ports::{BackendError, Committer, EventLog, IdBlock, Lease, Outcome, Roles, Sequence, StoreError, Trimmed},
+    ports::{
+        BackendError, Bucket, Committer, EventLog, IdBlock, Lease, Outcome, Rate, Roles, Sequence, StoreError, Trimmed,
+    },
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -15,7 +17,8 @@ use crate::{
     error::Fault,
     options::PostgresOptions,
     pool::{Pool, with_connection},
-    read::{self, DeploymentsOf, Shared, VersionsOf},
+    rate,
+    read::{self, DeploymentsOf, Held, IsRevoked, Shared, VersionsOf},
     retention,
     role::RoleOptions,
     schema,
@@ -46,6 +49,8 @@ pub(crate) struct Reads {
     pub(crate) apps: Shared<AppId>,
     pub(crate) versions: Shared<VersionId>,
     pub(crate) deployments: Shared<DeploymentId>,
+    pub(crate) credentials: Shared<Held>,
+    pub(crate) revocations: Shared<IsRevoked>,
     pub(crate) versions_of: Shared<VersionsOf>,
     pub(crate) deployments_of: Shared<DeploymentsOf>,
 }
@@ -81,6 +86,8 @@ impl PostgresStore {
             apps: Shared::start(pool.clone()),
             versions: Shared::start(pool.clone()),
             deployments: Shared::start(pool.clone()),
+            credentials: Shared::start(pool.clone()),
+            revocations: Shared::start(pool.clone()),
             versions_of: Shared::start(pool.clone()),
             deployments_of: Shared::start(pool.clone()),
         };
@@ -157,6 +164,12 @@ impl Committer for PostgresStore {
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         with_connection!(&self.pool, "trim the log", connection => {
             retention::trim(&mut connection, up_to, before, limit)
+        })
+    }
+
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        with_connection!(&self.pool, "count an attempt", connection => {
+            rate::admit(&mut connection, bucket, rate, now)
         })
     }
 

@@ -3,11 +3,10 @@
 use std::fmt::{Debug, Display};
 
 use alm_core::{
-    domain::{Labels, Rejected, Timestamp},
+    domain::{Rejected, Timestamp},
     ports::{BackendError, StoreError},
 };
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Column as _, Decode, Row as _, Sqlite, Type, ValueRef as _, sqlite::SqliteRow};
 
 use crate::error::{ADAPTER, corrupt};
@@ -79,12 +78,7 @@ impl<'r> Columns<'r> {
     }
 
     /// The next column, a JSON text.
-    pub(crate) fn json(&mut self) -> Result<Value, StoreError> {
-        self.parse(|text: &str| serde_json::from_str(text))
-    }
-
-    /// The next column, labels.
-    pub(crate) fn labels(&mut self) -> Result<Labels, StoreError> {
+    pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, StoreError> {
         self.parse(|text: &str| serde_json::from_str(text))
     }
 

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "retention", sql: include_str!("../migrations/0002_retention.sql") },
     Migration { version: 3, name: "parents", sql: include_str!("../migrations/0003_parents.sql") },
     Migration { version: 4, name: "tree", sql: include_str!("../migrations/0004_tree.sql") },
+    Migration { version: 5, name: "credentials", sql: include_str!("../migrations/0005_credentials.sql") },
 ];
 
 /// Puts the file into write-ahead mode, in which it then stays.

@@ -13,12 +13,14 @@ use std::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, Growth, IdBlock, KeptCheckpoint, Lease, Outcome,
-        Reader, Roles, Sequence, StoreError, TileId, TreeStore, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog, Growth,
+        HeldCredential, IdBlock, KeptCheckpoint, Lease, Outcome, Rate, Reader, Roles, Sequence, StoreError, TileId,
+        TreeStore, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -170,6 +172,10 @@ impl Committer for SqliteStore {
         self.ask("trim", |reply| Job::Trim(up_to, before, limit, reply)).await
     }
 
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        self.ask("count an attempt", |reply| Job::Admit(bucket.clone(), rate, now, reply)).await
+    }
+
     async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
         self.ask("forget answers", |reply| Job::ForgetAnswers(now, limit, reply)).await
     }
@@ -280,6 +286,23 @@ impl Reader for SqliteStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         read::users::page(&self.shared.readers, after, limit).await
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        read::credentials::held(&self.shared.readers, id).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        read::credentials::page(&self.shared.readers, filter, after, limit).await
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        read::revocations::is_revoked(&self.shared.readers, id).await
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

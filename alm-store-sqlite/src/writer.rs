@@ -12,7 +12,7 @@ use std::{
 use alm_core::{
     changeset::{Changeset, Receipt},
     domain::{Position, Timestamp},
-    ports::{Growth, IdBlock, Outcome, Sequence, StoreError, Trimmed},
+    ports::{Bucket, Growth, IdBlock, Outcome, Rate, Sequence, StoreError, Trimmed},
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +34,7 @@ pub(crate) enum Job {
     Allocate(Sequence, u32, Reply<IdBlock>),
     Trim(Position, Timestamp, usize, Reply<Trimmed>),
     ForgetAnswers(Timestamp, usize, Reply<u64>),
+    Admit(Bucket, Rate, Timestamp, Reply<Result<(), Timestamp>>),
     Grow(Growth, Reply<()>),
 }
 
@@ -46,7 +47,7 @@ impl Job {
     fn changeset(&self) -> Option<&Changeset> {
         match self {
             Self::Commit(changeset, _) => Some(changeset),
-            Self::Allocate(..) | Self::Trim(..) | Self::ForgetAnswers(..) | Self::Grow(..) => None,
+            Self::Allocate(..) | Self::Trim(..) | Self::ForgetAnswers(..) | Self::Admit(..) | Self::Grow(..) => None,
         }
     }
 
@@ -57,6 +58,7 @@ impl Job {
             Self::Allocate(_, _, reply) => reply.is_closed(),
             Self::Trim(_, _, _, reply) => reply.is_closed(),
             Self::ForgetAnswers(_, _, reply) => reply.is_closed(),
+            Self::Admit(_, _, _, reply) => reply.is_closed(),
             Self::Grow(_, reply) => reply.is_closed(),
         }
     }
@@ -67,6 +69,7 @@ impl Job {
             Self::Allocate(_, _, reply) => drop(reply.send(Err(error))),
             Self::Trim(_, _, _, reply) => drop(reply.send(Err(error))),
             Self::ForgetAnswers(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Admit(_, _, _, reply) => drop(reply.send(Err(error))),
             Self::Grow(_, reply) => drop(reply.send(Err(error))),
         }
     }
@@ -78,6 +81,7 @@ enum Done {
     Allocated(Reply<IdBlock>, Result<IdBlock, StoreError>),
     Trimmed(Reply<Trimmed>, Result<Trimmed, StoreError>),
     Forgotten(Reply<u64>, Result<u64, StoreError>),
+    Admitted(Reply<Result<(), Timestamp>>, Result<Result<(), Timestamp>, StoreError>),
     Grown(Reply<()>, Result<(), StoreError>),
 }
 
@@ -89,6 +93,7 @@ impl Done {
             Self::Allocated(reply, answer) => drop(reply.send(answer)),
             Self::Trimmed(reply, answer) => drop(reply.send(answer)),
             Self::Forgotten(reply, answer) => drop(reply.send(answer)),
+            Self::Admitted(reply, answer) => drop(reply.send(answer)),
             Self::Grown(reply, answer) => drop(reply.send(answer)),
         }
     }
@@ -99,6 +104,7 @@ impl Done {
             Self::Allocated(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Trimmed(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Forgotten(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
+            Self::Admitted(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
             Self::Grown(reply, answer) => drop(reply.send(lost(&answer, outcome, error))),
         }
     }
@@ -290,6 +296,12 @@ impl Group {
                 let forgotten = commit::forget_answers(connection, now, limit).await;
                 let done = done(&forgotten);
                 self.done.push(Done::Forgotten(reply, forgotten));
+                done
+            }
+            Some(Job::Admit(bucket, rate, now, reply)) => {
+                let admitted = commit::admit(connection, &bucket, rate, now).await;
+                let done = done(&admitted);
+                self.done.push(Done::Admitted(reply, admitted));
                 done
             }
             Some(Job::Grow(growth, reply)) => {

@@ -9,7 +9,7 @@ use alm_core::{
     changeset::{Checkpoint, ConsumerName, DeadLetter, Guard, IdempotencyRecord, Receipt, Stamp, Write},
     domain::{
         App, AuditEntry, AuditIndex, ChangesetId, Deployment, Event, Known, LogId, NewAuditEntry, NewEvent, Position,
-        Revision, Subject, Timestamp, UserRecord, Username, Version,
+        Revision, Subject, Timestamp, User, UserRecord, Username, Version,
     },
     ports::{Contention, StoreError, Unique},
 };
@@ -95,13 +95,29 @@ impl State {
                 Ok(())
             }
             Write::InsertUser(record) => self.insert_user(record),
+            Write::UpdateUser { user, expected } => self.update_user(user, expected),
             Write::SetPassword { username, password_hash } => {
-                let found = self.users.get_mut(&username);
-                found.ok_or_else(|| no_such_user(username))?.password_hash = password_hash;
+                let found = self.users.get_mut(&username).ok_or_else(|| no_such_user(username))?;
+                found.password_hash = password_hash;
+                found.user.revision = found.user.revision.next();
+                Ok(())
+            }
+            Write::RehashPassword { username, old, new } => {
+                // Whoever comes too late changes nothing, and that is no error.
+                if let Some(found) = self.users.get_mut(&username).filter(|found| found.password_hash == old) {
+                    found.password_hash = new;
+                }
                 Ok(())
             }
             Write::DeleteUser { username } => {
                 self.users.remove(&username).map(drop).ok_or_else(|| no_such_user(username))
+            }
+            Write::InsertCredential(credential) => self.insert_credential(credential),
+            Write::UpdateCredential { credential, expected } => self.update_credential(credential, expected),
+            Write::DeleteCredential { id } => self.delete_credential(id),
+            Write::CredentialGone { id, until } => {
+                self.revoke(id, until, at);
+                Ok(())
             }
             Write::RecordAudit(entry) => {
                 self.record_audit(entry);
@@ -163,6 +179,16 @@ impl State {
         insert(&mut self.users, name.clone(), Unique::Username(name), record)
     }
 
+    fn update_user(&mut self, user: User, expected: Revision) -> Result<(), StoreError> {
+        let old = self.users.get(&user.username);
+        expect(old.map(|old| old.user.revision), expected, Subject::User(user.username.clone()))?;
+        // Its password stays.
+        if let Some(record) = self.users.get_mut(&user.username) {
+            record.user = user;
+        }
+        Ok(())
+    }
+
     fn record_audit(&mut self, entry: NewAuditEntry) {
         let index = AuditIndex::new(self.audit.len() as u64).next();
         self.audit.push(AuditEntry { index, entry });
@@ -213,7 +239,7 @@ impl State {
 }
 
 /// Adds what must not be there yet.
-fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, unique: Unique, value: V) -> Result<(), StoreError> {
+pub(crate) fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, unique: Unique, value: V) -> Result<(), StoreError> {
     match map.entry(key) {
         Entry::Vacant(place) => {
             place.insert(value);
@@ -224,7 +250,7 @@ fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, unique: Unique, value: V)
 }
 
 /// Fails unless `subject` was found, and at the expected revision.
-fn expect(found: Option<Revision>, expected: Revision, subject: Subject) -> Result<(), StoreError> {
+pub(crate) fn expect(found: Option<Revision>, expected: Revision, subject: Subject) -> Result<(), StoreError> {
     match found {
         None => Err(StoreError::NotFound(subject)),
         Some(found) if found != expected => Err(StoreError::Conflict(Contention::Revision(subject))),

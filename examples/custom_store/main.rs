@@ -7,6 +7,7 @@
 //! - `cargo test --example custom_store` checks each of them in a test of its own.
 
 mod apply;
+mod credentials;
 mod file;
 mod harness;
 mod read;

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, Receipt},
     domain::{
-        App, AppId, AuditEntry, ChangesetId, CloudEvent, Deployment, DeploymentId, Event, LogId, ParentId, Position,
-        Rejected, Timestamp, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, ChangesetId, CloudEvent, Credential, CredentialId, Deployment, DeploymentId, Event,
+        LogId, ParentId, Position, Rejected, Timestamp, UserRecord, Username, Version, VersionId,
     },
-    ports::{IdBlock, Sequence, Trimmed},
+    ports::{Bucket, IdBlock, Rate, Sequence, Trimmed},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,15 @@ pub(crate) struct State {
     pub(crate) versions: BTreeMap<VersionId, Version>,
     pub(crate) deployments: BTreeMap<DeploymentId, Deployment>,
     pub(crate) users: BTreeMap<Username, UserRecord>,
+    /// Sessions and API keys.
+    #[serde(default)]
+    pub(crate) credentials: BTreeMap<CredentialId, Credential>,
+    /// Those of another service that are gone, each with the time until which that must be known.
+    #[serde(default)]
+    pub(crate) revoked: BTreeMap<CredentialId, Timestamp>,
+    /// Until when each bucket of attempts is filled.
+    #[serde(default)]
+    pub(crate) buckets: BTreeMap<String, Timestamp>,
     pub(crate) audit: Vec<AuditEntry>,
     /// How many events were taken from the front of the log.
     #[serde(default)]
@@ -47,6 +56,9 @@ impl State {
             versions: BTreeMap::new(),
             deployments: BTreeMap::new(),
             users: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             audit: Vec::new(),
             trimmed: 0,
             log: Vec::new(),
@@ -69,6 +81,14 @@ impl State {
         }
         self.trimmed += events as u64;
         Trimmed { events: events as u64, oldest: self.oldest() }
+    }
+
+    /// Counts an attempt, unless it is one too many.
+    pub(crate) fn admit(&mut self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
+        let next = rate.admit(self.buckets.get(bucket.as_str()).copied(), now)?;
+        self.buckets.retain(|_, full_at| *full_at > now);
+        self.buckets.insert(bucket.as_str().to_owned(), next);
+        Ok(())
     }
 
     /// Forgets answers that have expired; says how many.

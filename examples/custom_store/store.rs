@@ -5,12 +5,13 @@ use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, BackendError, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Outcome, Reader,
-        Roles, Sequence, StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, BackendError, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog,
+        HeldCredential, IdBlock, Lease, Outcome, Rate, Reader, Roles, Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -83,6 +84,11 @@ impl Committer for JsonFileStore {
 
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         self.change(move |state| Ok(state.trim(up_to, before, limit))).await
+    }
+
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        let bucket = bucket.clone();
+        self.change(move |state| Ok(state.admit(&bucket, rate, now))).await
     }
 
     async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -205,6 +211,23 @@ impl Reader for JsonFileStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         Ok(self.state().await?.list_users(after, limit))
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        Ok(self.state().await?.held_credential(id))
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        Ok(self.state().await?.list_credentials(filter, after, limit))
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        Ok(self.state().await?.revoked.contains_key(&id))
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

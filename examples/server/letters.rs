@@ -11,8 +11,9 @@ use alm_core::{
 use serde_json::json;
 
 use crate::{
+    commands::{LettersCommand, WhichLetters},
     services::{built, connected, given_jwt},
-    settings::{LettersCommand, Runs, Settings, WhichLetters},
+    settings::{Runs, Settings},
     storage::Storage,
 };
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod certificate;
+mod commands;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod gateway;
@@ -19,7 +20,8 @@ use std::{error::Error, process::ExitCode};
 
 use clap::error::ErrorKind;
 
-use settings::{Cli, Command, Settings};
+use commands::{Cli, Command};
+use settings::Settings;
 
 /// A request makes many small allocations on any of the threads and frees them soon.
 #[global_allocator]

@@ -12,7 +12,7 @@ use alm_core::{
 };
 use alm_http::{
     Api,
-    auth::{Argon2Hasher, Jwt},
+    auth::{Argon2Hasher, Jwt, NoCommonPasswords, SystemSecrets},
     directory::HttpDirectory,
     metrics_router,
 };
@@ -102,7 +102,10 @@ pub(crate) fn built(
     let mut alm = Alm::builder(storage.store())
         .services(services)
         .password_hasher(Arc::new(Argon2Hasher::default()))
+        .password_policy(Arc::new(NoCommonPasswords))
+        .secrets(Arc::new(SystemSecrets))
         .token_seconds(settings.jwt_ttl_secs)
+        .session_seconds(settings.session_ttl_secs)
         .auto_deploy(settings.auto_deploy.0.clone())
         .retention(retention(settings.log_retention_days));
     if let Some(jwt) = jwt {
@@ -181,7 +184,14 @@ async fn first_account(alm: &Alm, settings: &Settings) -> Result<(), Box<dyn Err
         None => (random(18)?, true),
     };
     let parsed = Password::parse(&*password).map_err(|rejected| format!("ADMIN_PASSWORD {rejected}"))?;
-    if alm.accounts().ensure_admin(&parsed).await? && made {
+    let created = alm.accounts().ensure_admin(&parsed).await.map_err(|error| match error {
+        alm_core::Error::Invalid(invalid) => {
+            let why = invalid.into_errors().into_iter().map(|error| error.detail).collect::<Vec<_>>();
+            Box::<dyn Error>::from(format!("ADMIN_PASSWORD {}", why.join("; ")))
+        }
+        error => error.into(),
+    })?;
+    if created && made {
         // Not to the log, which is kept: this is said once, to whoever started the server.
         eprintln!("The first account is admin, its password is {password}");
     }

@@ -6,145 +6,17 @@ use std::{fmt, fs, net::IpAddr, path::PathBuf, str::FromStr};
 
 use alm_bus_nats::{NatsOptions, OptionsError};
 use alm_core::{
-    changeset::ConsumerName,
-    domain::{Actor, EnvironmentName, Rejected, Role, Services},
-    tlog::{KeyError, Verifier},
+    domain::{EnvironmentName, Rejected, Services},
+    tlog::Verifier,
 };
 use alm_http::{
     CorsOrigins, TrustedProxies,
     auth::{InvalidJwks, InvalidPublicKey, Jwks, VerifyingKey, WeakSecret},
     upstream::BaseUrl,
 };
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, ValueEnum};
 
-use crate::storage::DbUrl;
-
-/// The ALM server: applications, versions, deployments and their audit log, in one process or in several.
-#[derive(Parser)]
-#[command(
-    name = "server",
-    version,
-    after_help = "\
-Every setting is an environment variable and a flag of the same name; the flag wins. A setting that holds a secret or a key can be \
-read from a file instead: JWT_SECRET_FILE, JWT_SECRET_PREVIOUS_FILE, JWT_PUBLIC_KEY_FILE, JWT_JWKS_CA_FILE, ADMIN_PASSWORD_FILE, DB_URL_FILE, NATS_URL_FILE, AUDIT_KEY_FILE.
-
-Try it:
-  cargo run --release --example server
-  open http://127.0.0.1:8080/docs
-
-A token for a script:
-  export JWT_SECRET=$(openssl rand -base64 48)
-  cargo run --release --example server -- token --sub ci --role user"
-)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-    #[command(flatten)]
-    pub(crate) settings: Settings,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Bring the schema of the store up to date, then exit
-    Migrate,
-    /// Print a token, signed with JWT_SECRET
-    Token(TokenArgs),
-    /// Show what consumers of events gave up on, or let them try again
-    #[command(subcommand)]
-    DeadLetters(LettersCommand),
-    /// Check that the audit log is what was signed, export it, or make the key that it is signed with
-    #[command(subcommand)]
-    Audit(AuditCommand),
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Re-hash every entry and compare it with every checkpoint. Exit status: 0, all is as it was signed; 1, something was changed;
-    /// 2, it can't be told
-    #[command(after_help = "\
-The log of a store is checked against the checkpoints that the store keeps, and against those given by --from, which must have left \
-the store before: only they show that a log was not rolled back together with its checkpoints. An export is checked against those \
-given by --from alone.
-
-Examples:
-  server audit verify
-  server audit verify --from checkpoints.txt --public-key \"$KEY\"
-  server audit export | server audit verify --export - --from checkpoints.txt --public-key \"$KEY\"")]
-    Verify(VerifyArgs),
-    /// Print every entry, the oldest first
-    Export(ExportArgs),
-    /// Print the public key by which others check what is signed, and below it those of AUDIT_EARLIER_KEYS
-    PublicKey,
-    /// Make a key for AUDIT_KEY and print it
-    NewKey(NewKeyArgs),
-}
-
-#[derive(Args)]
-pub(crate) struct VerifyArgs {
-    /// A file with checkpoints that have left the store: what AUDIT_CHECKPOINT_FILE has, or answers of /audit/checkpoint one after the
-    /// other
-    #[arg(long, value_name = "FILE")]
-    pub(crate) from: Option<PathBuf>,
-    /// The public key that checkpoints must be signed by; may be given several times. Unless given, that of this server
-    #[arg(long, value_name = "KEY", value_parser = verifier)]
-    pub(crate) public_key: Vec<Verifier>,
-    /// Check this export (ndjson; -: standard input) and not the store
-    #[arg(long, value_name = "FILE", requires = "from")]
-    pub(crate) export: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub(crate) struct ExportArgs {
-    /// How it is written: ndjson, a JSON object a line, just as it is hashed; or csv
-    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
-    pub(crate) format: ExportFormat,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// A JSON object a line
-    Ndjson,
-    /// With a header; the payload is JSON
-    Csv,
-}
-
-#[derive(Args)]
-pub(crate) struct NewKeyArgs {
-    /// The name of the log, such as audit.example.com: it belongs to this log alone and never changes
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: String,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum LettersCommand {
-    /// Print them, one JSON object a line
-    List(WhichLetters),
-    /// Handle them again, by the state as it is now; those that are handled are gone. It may run beside the server
-    Retry(WhichLetters),
-}
-
-#[derive(Args)]
-pub(crate) struct WhichLetters {
-    /// Of one consumer only: audit, cascade, auto-deploy or relay
-    #[arg(long, value_name = "NAME", value_parser = consumer)]
-    pub(crate) consumer: Option<ConsumerName>,
-    /// About the event at one position only
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) position: Option<u64>,
-}
-
-#[derive(Args)]
-pub(crate) struct TokenArgs {
-    /// Who the token belongs to
-    #[arg(long, value_name = "NAME", value_parser = actor)]
-    pub(crate) sub: Actor,
-    /// What it may do: admin, user, deployer, auditor or viewer
-    #[arg(long, value_name = "ROLE", value_parser = role)]
-    pub(crate) role: Role,
-    /// What it may do besides, separated by spaces: service, and roles that are good in one place, such as deployer:7/prod
-    #[arg(long, value_name = "SCOPES", default_value = "")]
-    pub(crate) scope: String,
-}
+use crate::{commands::verifier, storage::DbUrl};
 
 #[derive(Args)]
 pub(crate) struct Settings {
@@ -223,6 +95,9 @@ pub(crate) struct Settings {
     /// For how many seconds a token counts
     #[arg(long, env, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=31_536_000), global = true)]
     pub(crate) jwt_ttl_secs: u32,
+    /// After how many seconds one has to log in again, however often the token was refreshed
+    #[arg(long, env, default_value_t = 2_592_000, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=315_360_000), global = true)]
+    pub(crate) session_ttl_secs: u32,
     /// The password of the first account, admin; unless given, one is made at the first start and printed once
     #[arg(long, env, hide_env_values = true, value_name = "PASSWORD", global = true)]
     pub(crate) admin_password: Option<Secret>,
@@ -339,22 +214,6 @@ impl fmt::Display for Runs {
     }
 }
 
-fn verifier(key: &str) -> Result<Verifier, String> {
-    key.parse().map_err(|error: KeyError| error.to_string())
-}
-
-fn consumer(name: &str) -> Result<ConsumerName, String> {
-    ConsumerName::parse(name).map_err(|rejected| rejected.detail)
-}
-
-fn actor(name: &str) -> Result<Actor, String> {
-    Actor::parse(name).map_err(|rejected| rejected.detail)
-}
-
-fn role(name: &str) -> Result<Role, String> {
-    Role::parse(name).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
-}
-
 /// Names of environments, separated by commas; none in an empty text.
 #[derive(Clone)]
 pub(crate) struct Environments(pub(crate) Vec<EnvironmentName>);
@@ -369,35 +228,25 @@ impl FromStr for Environments {
     }
 }
 
-impl Cli {
-    /// The settings from flags, environment and files.
-    ///
-    /// # Errors
-    /// One of them is wrong, or help is asked for.
-    pub(crate) fn read() -> Result<Self, clap::Error> {
-        let mut cli = Self::try_parse()?;
-        let wrong = |what: String| Self::command().error(ErrorKind::ValueValidation, what);
-        let settings = &mut cli.settings;
-        from_file("JWT_SECRET", &mut settings.jwt_secret, settings.jwt_secret_file.as_ref()).map_err(wrong)?;
-        settings.also_accept().map_err(wrong)?;
-        from_file("ADMIN_PASSWORD", &mut settings.admin_password, settings.admin_password_file.as_ref())
-            .map_err(wrong)?;
-        from_file("AUDIT_KEY", &mut settings.audit_key, settings.audit_key_file.as_ref()).map_err(wrong)?;
-        from_file("DB_URL", &mut settings.given_db_url, settings.db_url_file.as_ref()).map_err(wrong)?;
-        if let Some(url) = &settings.given_db_url {
-            settings.db_url = url.expose().parse().map_err(|reason| wrong(format!("DB_URL: {reason}")))?;
-        }
-        from_file("NATS_URL", &mut settings.given_nats_url, settings.nats_url_file.as_ref()).map_err(wrong)?;
-        if let Some(url) = &settings.given_nats_url {
-            let options = url.expose().parse();
-            settings.nats = Some(options.map_err(|error: OptionsError| wrong(format!("NATS_URL: {error}")))?);
-        }
-        settings.fit_together(cli.command.is_none()).map_err(wrong)?;
-        Ok(cli)
-    }
-}
-
 impl Settings {
+    /// Reads what files hold, and checks all of it; `is_server` unless it is for a command.
+    pub(crate) fn complete(&mut self, is_server: bool) -> Result<(), String> {
+        from_file("JWT_SECRET", &mut self.jwt_secret, self.jwt_secret_file.as_ref())?;
+        self.also_accept()?;
+        from_file("ADMIN_PASSWORD", &mut self.admin_password, self.admin_password_file.as_ref())?;
+        from_file("AUDIT_KEY", &mut self.audit_key, self.audit_key_file.as_ref())?;
+        from_file("DB_URL", &mut self.given_db_url, self.db_url_file.as_ref())?;
+        if let Some(url) = &self.given_db_url {
+            self.db_url = url.expose().parse().map_err(|reason| format!("DB_URL: {reason}"))?;
+        }
+        from_file("NATS_URL", &mut self.given_nats_url, self.nats_url_file.as_ref())?;
+        if let Some(url) = &self.given_nats_url {
+            let options = url.expose().parse();
+            self.nats = Some(options.map_err(|error: OptionsError| format!("NATS_URL: {error}"))?);
+        }
+        self.fit_together(is_server)
+    }
+
     /// Reads the keys that tokens are checked by besides `JWT_SECRET`.
     fn also_accept(&mut self) -> Result<(), String> {
         from_file("JWT_SECRET_PREVIOUS", &mut self.jwt_secret_previous, self.jwt_secret_previous_file.as_ref())?;

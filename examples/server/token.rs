@@ -8,10 +8,7 @@ use alm_core::{
 };
 use alm_http::auth::Jwt;
 
-use crate::{
-    settings::{Settings, TokenArgs},
-    storage::Kept,
-};
+use crate::{commands::TokenArgs, settings::Settings, storage::Kept};
 
 /// Prints a token.
 #[tokio::main(flavor = "current_thread")]

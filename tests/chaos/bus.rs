@@ -14,8 +14,8 @@ use futures_util::TryStreamExt;
 
 pub(crate) const STREAM: &str = "ALM_EVENTS";
 
-/// The services that read the stream: what happens elsewhere has no effect in the app service.
-const CONSUMERS: usize = 3;
+/// The services that read the stream.
+const CONSUMERS: usize = 4;
 
 pub(crate) const ID: &str = "Nats-Msg-Id";
 

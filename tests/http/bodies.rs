@@ -17,11 +17,12 @@ async fn with_bodies(server: &Server) -> Vec<(String, String)> {
     let version = root.version(app, "v1").await;
     root.deployment(version, "prod").await;
     root.account("carol", "user").await;
+    let (key, _) = root.api_key("ci").await;
     let document = root.document().await;
     let operations = document.operations().filter(|operation| !operation.json["requestBody"].is_null());
     let operations: Vec<_> =
-        operations.map(|operation| (operation.method.clone(), operation.of_the_first("carol"))).collect();
-    assert_eq!(operations.len(), 9, "{operations:?}");
+        operations.map(|operation| (operation.method.clone(), operation.of_the_first("carol", &key))).collect();
+    assert_eq!(operations.len(), 14, "{operations:?}");
     operations
 }
 

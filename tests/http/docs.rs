@@ -59,6 +59,16 @@ async fn the_document_knows_every_route_of_the_contract() {
     routes.sort();
     let mut contract = vec![
         "POST /login",
+        "POST /token",
+        "POST /token/refresh",
+        "POST /logout",
+        "GET /whoami",
+        "POST /api-keys",
+        "GET /api-keys",
+        "GET /api-keys/{key_id}",
+        "DELETE /api-keys/{key_id}",
+        "POST /api-keys/{key_id}/rotate",
+        "PUT /users/{username}",
         "GET /audit/events",
         "GET /audit/events/{index}",
         "GET /audit/events/{index}/proof",

@@ -195,24 +195,58 @@ async fn unknown_missing_and_doubled_fields_are_422_on_every_operation() {
         ("POST", "/deployments", json!({"version_id": 1, "environment": "prod"})),
         ("PUT", "/deployments/1", json!({"status": "running"})),
         ("POST", "/users", json!({"username": "new", "password": PASSWORD, "role": "user"})),
+        ("PUT", "/users/bob", json!({"role": "user", "scopes": []})),
         ("PUT", "/users/bob/password", json!({"password": PASSWORD})),
+        ("POST", "/token", json!({"api_key": "alm_"})),
+        ("POST", "/token/refresh", json!({"refresh_token": "almr_"})),
+        ("POST", "/api-keys", json!({"name": "new", "role": "viewer", "expires_in_days": 1})),
     ] {
         let route = [(method, path)];
         refused(&root, &route, &with(&body, "surprise", 1), &["/surprise: unknown-field"]).await;
         for (name, value) in body.as_object().unwrap() {
             let mut without = body.clone();
             without.as_object_mut().unwrap().remove(name);
-            // The changelog may be left out.
-            if name != "changelog" {
+            // These may be left out.
+            if !["changelog", "scopes", "current_password"].contains(&&**name) {
                 refused(&root, &route, &without, &[&*format!("/{name}: missing-field")]).await;
             }
             let doubled = format!("{{\"{name}\":{value},{}", &body.to_string()[1..]);
             let fields = root.call(method, path).raw(Some("application/json"), doubled).await.refused_fields();
             assert_eq!(fields, [format!("/{name}: duplicate-field")], "{method} {path}");
-            for wrong in [json!(true), json!([]), json!({}), json!(1.5)] {
+            let wrongs = [json!(true), json!([]), json!({}), json!(1.5)];
+            for wrong in wrongs.into_iter().filter(|wrong| name != "scopes" || !wrong.is_array()) {
                 refused(&root, &route, &with(&body, name, wrong), &[&*format!("/{name}: invalid-type")]).await;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_and_the_scopes_of_an_account_keep_their_rules() {
+    let server = server_with_one_of_each().await;
+    let root = server.admin();
+    let key = json!({"name": "new", "role": "viewer", "expires_in_days": 1});
+    let keys = [("POST", "/api-keys")];
+    refused(&root, &keys, &with(&key, "name", "-"), &["/name: invalid-character"]).await;
+    for days in [0, -1, 3661, i64::MAX] {
+        refused(&root, &keys, &with(&key, "expires_in_days", days), &["/expires_in_days: out-of-range"]).await;
+    }
+    let user = json!({"username": "new", "password": PASSWORD, "role": "user"});
+    for (routes, body) in
+        [(keys, &key), ([("POST", "/users")], &user), ([("PUT", "/users/bob")], &json!({"role": "user"}))]
+    {
+        refused(&root, &routes, &with(body, "role", "root"), &["/role: invalid-type"]).await;
+        let scopes = json!(["deployer:7/prod", "service", "admin:*", "auditor"]);
+        let expected = ["/scopes/1: not-a-grant", "/scopes/2: not-a-grant"];
+        refused(&root, &routes, &with(body, "scopes", scopes), &expected).await;
+        refused(&root, &routes, &with(body, "scopes", vec!["auditor"; 33]), &["/scopes: too-many"]).await;
+        refused(&root, &routes, &with(body, "scopes", json!([1])), &["/scopes/0: invalid-type"]).await;
+    }
+    let (id, _) = root.api_key("ci").await;
+    let rotate = format!("/api-keys/{id}/rotate");
+    for grace in [-1, 2_592_001] {
+        let body = json!({"grace_seconds": grace});
+        refused(&root, &[("POST", &*rotate)], &body, &["/grace_seconds: out-of-range"]).await;
     }
 }
 

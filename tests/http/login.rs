@@ -1,5 +1,5 @@
-use alm_core::domain::Role;
-use alm_http::auth::{LoginThrottle, Rate, ThrottleConfig};
+use alm_core::{domain::Role, ports::Rate, services::LoginLimits};
+use alm_http::Api;
 use serde_json::json;
 
 use crate::support::{Given, LONG, PASSWORD, Server, Setup};
@@ -38,10 +38,9 @@ async fn a_wrong_password_and_an_unknown_account_look_the_same() {
 
 #[tokio::test]
 async fn too_many_attempts_are_429_also_with_the_right_password() {
-    let slow = LoginThrottle::new(
-        ThrottleConfig::default().per_account(Rate { burst: 2.try_into().unwrap(), interval: 100 * LONG }),
-    );
-    let server = Setup::default().api(|api| api.login_throttle(slow)).start().await;
+    let slow = Rate { burst: 2.try_into().unwrap(), interval: 100 * LONG };
+    let slow = LoginLimits::default().per_account_and_address(slow);
+    let server = Setup::default().alm(move |alm| alm.login_limits(slow)).start().await;
     server.admin().account("bob", "user").await;
     let login = async |name: &str, password: &str| {
         server.anyone().post("/login", &json!({"username": name, "password": password})).await
@@ -59,10 +58,9 @@ async fn too_many_attempts_are_429_also_with_the_right_password() {
 
 #[tokio::test]
 async fn the_throttle_does_not_count_what_is_no_attempt() {
-    let once = LoginThrottle::new(
-        ThrottleConfig::default().per_account(Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG }),
-    );
-    let server = Setup::default().api(|api| api.login_throttle(once)).start().await;
+    let once = Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG };
+    let once = LoginLimits::default().per_account_and_address(once);
+    let server = Setup::default().alm(move |alm| alm.login_limits(once)).start().await;
     server.admin().account("bob", "user").await;
     let anyone = server.anyone();
     for _ in 0..3 {
@@ -73,11 +71,11 @@ async fn the_throttle_does_not_count_what_is_no_attempt() {
 
 /// A server that lets each address try once, behind a proxy at the address of the tests if `trusted`.
 async fn throttled_by_address(trusted: bool) -> Server {
-    let once = LoginThrottle::new(
-        ThrottleConfig::default().per_address(Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG }),
-    );
+    let once = Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG };
+    let once = LoginLimits::default().per_address(once);
     let proxies = if trusted { "127.0.0.1" } else { "" };
-    Setup::default().api(|api| api.login_throttle(once).trusted_proxies(proxies.parse().unwrap())).start().await
+    let trusting = move |api: Api| api.trusted_proxies(proxies.parse().unwrap());
+    Setup::default().alm(move |alm| alm.login_limits(once)).api(trusting).start().await
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ mod races;
 mod request_headers;
 mod retention;
 mod services;
+mod sessions;
 mod streams;
 mod support;
 mod twins;

@@ -42,21 +42,25 @@ async fn each_role_may_do_what_the_table_says_and_nothing_else() {
     ] {
         callers.push(Some(principal("ada", Role::Viewer).with_scope(scope)));
     }
-    let mut server = with_one_of_each().await;
+    let (mut server, mut made) = with_one_of_each().await;
     let document = server.anyone().document().await;
     for operation in document.operations() {
         for caller in &callers {
             let client = caller.as_ref().map_or_else(|| server.anyone(), |principal| server.with(principal));
             let before = server.events().await.len();
-            let answer = request(&client, &document, &operation).await;
+            let answer = request(&client, &document, &operation, &made).await;
             let allowed = is_allowed(&operation, caller.as_ref());
             let who = caller.as_ref().map_or_else(|| "no one".to_owned(), |caller| format!("{caller:?}"));
             match (allowed, caller) {
+                // Whoever may log out has logged in.
+                (true, _) if operation.id == "logout" => {
+                    answer.problem(409, "no-session");
+                }
                 (true, _) => {
                     assert!((200..300).contains(&answer.status), "{who} may {}: {answer}", operation.id);
                     // What has been changed can't be changed in the same way again.
                     if operation.method != "GET" {
-                        server = with_one_of_each().await;
+                        (server, made) = with_one_of_each().await;
                     }
                 }
                 (false, None) => assert_eq!(answer.status, 401, "{who} may not {}: {answer}", operation.id),
@@ -98,27 +102,36 @@ fn place(operation: &Operation<'_>) -> Option<Place> {
     }
 }
 
-/// A server with one of everything that a path can name, each of them number 1.
-async fn with_one_of_each() -> Server {
+/// What has no number.
+struct Made {
+    api_key: String,
+    key: String,
+    refresh_token: String,
+}
+
+/// A server with one of everything that a path can name, each of them number 1 if it has one.
+async fn with_one_of_each() -> (Server, Made) {
     let server = Server::start().await;
     let root = server.admin();
     let app = root.app("billing").await;
     let version = root.version(app, "v1").await;
     root.deployment(version, "prod").await;
     root.account(ACCOUNT, "user").await;
+    let (api_key, key) = root.api_key("ci").await;
+    let refresh_token = root.login(ACCOUNT).await["refresh_token"].as_str().unwrap().to_owned();
     server.settled().await;
     root.checkpoint(1).await;
-    server
+    (server, Made { api_key, key, refresh_token })
 }
 
 /// The operation on what [`with_one_of_each`] made, with a body made from the schema.
-async fn request(client: &Client, document: &Document, operation: &Operation<'_>) -> Answer {
-    let call = client.call(&operation.method, operation.of_the_first(ACCOUNT));
+async fn request(client: &Client, document: &Document, operation: &Operation<'_>, made: &Made) -> Answer {
+    let call = client.call(&operation.method, operation.of_the_first(ACCOUNT, &made.api_key));
     let schema = &operation.json["requestBody"]["content"]["application/json"]["schema"];
-    if schema.is_null() { call.await } else { call.json(&body(document, schema, operation.id)).await }
+    if schema.is_null() { call.await } else { call.json(&body(document, schema, operation.id, made)).await }
 }
 
-fn body(document: &Document, schema: &Value, operation: &str) -> Value {
+fn body(document: &Document, schema: &Value, operation: &str, made: &Made) -> Value {
     let schema = document.resolve(schema);
     let properties = schema["properties"].as_object().unwrap();
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -127,6 +140,8 @@ fn body(document: &Document, schema: &Value, operation: &str) -> Value {
         let value = match (operation, name.as_str()) {
             ("login", "username") => json!(ACCOUNT),
             (_, "password") => json!(PASSWORD),
+            (_, "refresh_token") => json!(made.refresh_token),
+            (_, "api_key") => json!(made.key),
             // One that is not taken.
             (_, "name" | "tag" | "username") => json!("new"),
             (_, "environment") => json!("prod"),

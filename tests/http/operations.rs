@@ -21,7 +21,7 @@ async fn readiness_names_each_dependency_and_how_far_consumers_are() {
     let dependencies = &ready["dependencies"];
     assert_eq!(
         each(dependencies, "name"),
-        ["store", "consumer audit", "consumer cascade", "consumer auto-deploy"],
+        ["store", "consumer audit", "consumer cascade", "consumer sessions", "consumer auto-deploy"],
         "{ready}"
     );
     assert!(each(dependencies, "status").iter().all(|status| **status == "up"));
@@ -68,8 +68,8 @@ async fn a_server_whose_store_takes_no_changes_answers_reads_but_is_not_ready() 
 #[track_caller]
 fn assert_says_read_only(problem: &Value) {
     let dependencies = &problem["dependencies"];
-    assert_eq!(each(dependencies, "status"), ["read-only", "up", "up", "up"], "{problem}");
-    assert_eq!(each(dependencies, "lag")[1..], [0, 0, 0], "{problem}");
+    assert_eq!(each(dependencies, "status"), ["read-only", "up", "up", "up", "up"], "{problem}");
+    assert_eq!(each(dependencies, "lag")[1..], [0, 0, 0, 0], "{problem}");
 }
 
 #[tokio::test]

@@ -7,11 +7,12 @@ async fn paths_of(server: &Server, method: &str) -> Vec<String> {
     let version = root.version(app, "v1").await;
     root.deployment(version, "prod").await;
     root.account("carol", "user").await;
+    let (key, _) = root.api_key("ci").await;
     server.settled().await;
     let document = root.document().await;
     root.checkpoint(1).await;
     let operations = document.operations().filter(|operation| operation.method == method);
-    operations.map(|operation| operation.of_the_first("carol")).collect()
+    operations.map(|operation| operation.of_the_first("carol", &key)).collect()
 }
 
 #[tokio::test]
@@ -37,10 +38,11 @@ async fn an_unknown_parameter_is_400_on_every_change_which_is_not_made() {
     for path in paths_of(&server, "DELETE").await {
         paths.push(("DELETE", path));
     }
+    let (key, _) = root.api_key("another").await;
     let document = root.document().await;
     for operation in document.operations().filter(|o| ["POST", "PUT"].contains(&o.method.as_str())) {
         let method = if operation.method == "POST" { "POST" } else { "PUT" };
-        paths.push((method, operation.of_the_first("carol")));
+        paths.push((method, operation.of_the_first("carol", &key)));
     }
     let before = server.events().await.len();
     for (method, path) in paths {

@@ -106,3 +106,23 @@ async fn a_stream_on_which_nothing_happens_is_kept_alive_by_comments() {
     root.app("one").await;
     assert_eq!(stream.told(1).await, ["1 apps/1"]);
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_the_session_that_it_was_asked_for_in() {
+    let server = Server::start().await;
+    let root = server.admin();
+    for way in ["logout", "demotion"] {
+        root.account("bob", "admin").await;
+        let tokens = server.anyone().login("bob").await;
+        let bob = server.anyone().with_token(tokens["access_token"].as_str().unwrap());
+        let mut stream = bob.get("/events").follow().await;
+        stream.next().await.unwrap();
+        match way {
+            "logout" => drop(bob.call("POST", "/logout").await.is(204)),
+            _ => drop(root.put("/users/bob", &serde_json::json!({"role": "user"})).await.is(200)),
+        }
+        // What was committed before the end may still come.
+        while stream.next().await.is_some() {}
+        root.delete("/users/bob").await.is(204);
+    }
+}

@@ -1,7 +1,12 @@
-use alm_core::domain::Role;
+use alm_core::{
+    Principal,
+    domain::{Actor, Role},
+    ports::{Clock, SystemClock},
+    testing::ManualClock,
+};
 use serde_json::json;
 
-use crate::support::{Given, PASSWORD, Server, each};
+use crate::support::{Given, PASSWORD, Server, Setup, each};
 
 const OTHER: &str = "another-password";
 
@@ -63,6 +68,48 @@ async fn a_user_sets_the_own_password_and_no_other() {
     root.put("/users/amy/password", &json!({"password": OTHER})).await.is(204);
     assert_eq!(login("amy", OTHER).await, 200);
     root.put("/users/nobody/password", &json!({"password": OTHER})).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn who_sets_the_own_password_in_a_session_shows_the_current_one_unless_he_has_just_logged_in() {
+    let clock = ManualClock::at(SystemClock.now().micros());
+    let time = clock.clone();
+    let server = Setup::default().alm(move |alm| alm.clock(time)).start().await;
+    server.admin().account("bob", "user").await;
+    let acting = async || {
+        let tokens = server.anyone().login("bob").await;
+        server.anyone().with_token(tokens["access_token"].as_str().unwrap())
+    };
+    let password = "/users/bob/password";
+    let bob = acting().await;
+    clock.move_by(301 * 1_000_000);
+    let fields = bob.put(password, &json!({"password": OTHER})).await.refused_fields();
+    assert_eq!(fields, ["/current_password: missing-field"]);
+    let wrong = json!({"password": OTHER, "current_password": "guess"});
+    assert_eq!(bob.put(password, &wrong).await.refused_fields(), ["/current_password: wrong-password"]);
+    bob.put(password, &json!({"password": OTHER, "current_password": PASSWORD})).await.is(204);
+    bob.get("/apps").await.problem(401, "invalid-token");
+    server.admin().put(password, &json!({"password": PASSWORD})).await.is(204);
+    acting().await.put(password, &json!({"password": OTHER})).await.is(204);
+}
+
+#[tokio::test]
+async fn a_token_that_only_bears_the_name_of_an_account_does_not_become_it() {
+    let server = Server::start().await;
+    let root = server.admin();
+    let password = json!({"password": OTHER});
+    for account in [json!({"role": "viewer", "scopes": ["admin"]}), json!({"role": "admin"})] {
+        let mut account = account;
+        account["username"] = "bob".into();
+        account["password"] = PASSWORD.into();
+        root.post("/users", &account).await.is(201);
+        server.by("bob", Role::Viewer).put("/users/bob/password", &password).await.problem(403, "forbidden");
+        root.delete("/users/bob").await.is(204);
+    }
+    // Whoever may set any password by a scope may set this one.
+    root.account("bob", "user").await;
+    let by_scope = Principal::new(Actor::parse("eve").unwrap(), Role::Viewer).with_scope("admin");
+    server.with(&by_scope).put("/users/bob/password", &password).await.is(204);
 }
 
 #[tokio::test]

@@ -7,15 +7,16 @@ use std::{
 
 use alm_core::{
     Alm, Context, Error,
-    domain::{AppId, EventData, NewUser, Password, Role, User, Username},
-    policy::{Action, Grant},
+    domain::{AppId, EventData, Grant, NewUser, Password, Role, User, Username},
+    policy::Action,
     ports::{AppFilter, AuditFilter, Reader},
-    services::{IssuedToken, Limit, Precondition},
+    services::{IssuedTokens, Limit, Precondition},
     testing::{
         Call, Fault, ManualClock,
         inspect::{log_of, settle},
     },
 };
+use alm_http::auth::SystemSecrets;
 use alm_store_memory::MemoryStore;
 use serde_json::json;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
@@ -37,12 +38,17 @@ fn password(text: &str) -> Password {
 }
 
 fn new_user(username: &str, password: &str) -> NewUser {
-    NewUser::parse(username.to_owned(), password.to_owned(), Role::User).unwrap()
+    NewUser::parse(username.to_owned(), password.to_owned(), Role::User, &[]).unwrap()
 }
 
 fn alm_with(hasher: Arc<FakeHasher>) -> Alm {
     let store = Arc::new(MemoryStore::new());
-    Alm::builder(store).clock(ManualClock::at(0)).password_hasher(hasher).token_issuer(Arc::new(FakeIssuer)).build()
+    Alm::builder(store)
+        .clock(ManualClock::at(0))
+        .password_hasher(hasher)
+        .secrets(Arc::new(SystemSecrets))
+        .token_issuer(Arc::new(FakeIssuer))
+        .build()
 }
 
 fn alm() -> Alm {
@@ -53,9 +59,9 @@ async fn create(alm: &Alm, username: &str) -> User {
     alm.accounts().create(&admin(), new_user(username, PASSWORD)).await.unwrap().value
 }
 
-async fn login(alm: &Alm, cx: &Context, username: &str, password: &str) -> Result<IssuedToken, Error> {
+async fn login(alm: &Alm, cx: &Context, username: &str, password: &str) -> Result<IssuedTokens, Error> {
     let password = Password::attempt(password).unwrap();
-    Ok(alm.accounts().login(cx, &name(username), &password).await?.value)
+    Ok(alm.sessions().login(cx, &name(username), &password).await?.value)
 }
 
 async fn users(alm: &Alm) -> Vec<User> {
@@ -113,7 +119,10 @@ async fn a_login_that_is_sent_again_gets_the_same_token_as_long_as_it_counts() {
     // given
     let store = Arc::new(MemoryStore::new());
     let clock = ManualClock::at(0);
-    let alm = Alm::builder(store).clock(clock.clone()).password_hasher(Arc::new(FakeHasher::default()));
+    let alm = Alm::builder(store)
+        .clock(clock.clone())
+        .password_hasher(Arc::new(FakeHasher::default()))
+        .secrets(Arc::new(SystemSecrets));
     let alm = alm.token_issuer(Arc::new(FakeIssuer)).token_seconds(60).build();
     create(&alm, "carol").await;
     let cx = keyed(Context::anonymous(), "k", 1);
@@ -128,10 +137,10 @@ async fn a_login_that_is_sent_again_gets_the_same_token_as_long_as_it_counts() {
     let late = login(&alm, &cx, "carol", PASSWORD).await.unwrap();
 
     // then
-    assert_eq!((&first.token, first.expires_in), (&again.token, 60));
+    assert_eq!((&first.access_token, first.expires_in), (&again.access_token, 60));
     assert_eq!(guessed.code(), "wrong-credentials", "the key is no password");
-    assert_ne!(first.token, other.token);
-    assert_ne!(first.token, late.token, "an expired token is of no use");
+    assert_ne!(first.access_token, other.access_token);
+    assert_ne!(first.access_token, late.access_token, "an expired token is of no use");
     let told = types_of(&alm).await;
     assert_eq!(told[1..], ["LoginSucceeded", "LoginFailed", "LoginSucceeded", "LoginSucceeded"]);
 }
@@ -146,7 +155,7 @@ async fn the_key_of_a_login_serves_each_user_by_itself() {
     let carol = login(&alm, &cx, "carol", PASSWORD).await.unwrap();
     let dave = login(&alm, &cx, "dave", PASSWORD).await.unwrap();
 
-    assert!(carol.token.contains(" carol ") && dave.token.contains(" dave "));
+    assert!(carol.access_token.contains(" carol ") && dave.access_token.contains(" dave "));
 }
 
 #[tokio::test]
@@ -204,7 +213,10 @@ async fn of_many_processes_that_start_at_once_one_makes_the_first_account() {
         let store = Arc::new(rough(Arc::new(MemoryStore::new()), Fault::None));
         let processes: Vec<_> = (0..10)
             .map(|_| {
-                let alm = Alm::builder(store.clone()).password_hasher(Arc::new(FakeHasher::default())).build();
+                let alm = Alm::builder(store.clone())
+                    .password_hasher(Arc::new(FakeHasher::default()))
+                    .secrets(Arc::new(SystemSecrets))
+                    .build();
                 tokio::spawn(async move { alm.accounts().ensure_admin(&password(PASSWORD)).await.unwrap() })
             })
             .collect();
@@ -217,7 +229,10 @@ async fn of_many_processes_that_start_at_once_one_makes_the_first_account() {
 
         // then
         assert_eq!(made, 1);
-        let alm = Alm::builder(store).password_hasher(Arc::new(FakeHasher::default())).build();
+        let alm = Alm::builder(store)
+            .password_hasher(Arc::new(FakeHasher::default()))
+            .secrets(Arc::new(SystemSecrets))
+            .build();
         assert!(!alm.accounts().ensure_admin(&password("another horse")).await.unwrap());
         let [first] = users(&alm).await.try_into().unwrap();
         assert_eq!((first.username.as_str(), first.role), ("admin", Role::Admin));
@@ -243,16 +258,16 @@ async fn a_user_sets_its_own_password_an_admin_everyones() {
     let (carol, new) = (by("carol", Role::User), password("another horse"));
 
     // when
-    alm.accounts().set_password(&carol, &name("carol"), &new).await.unwrap();
-    let others = alm.accounts().set_password(&carol, &name("dave"), &new).await.unwrap_err();
-    let unknown = alm.accounts().set_password(&admin(), &name("nobody"), &new).await.unwrap_err();
+    alm.accounts().set_password(&carol, &name("carol"), &new, None).await.unwrap();
+    let others = alm.accounts().set_password(&carol, &name("dave"), &new, None).await.unwrap_err();
+    let unknown = alm.accounts().set_password(&admin(), &name("nobody"), &new, None).await.unwrap_err();
 
     // then
     assert_eq!((others.code(), unknown.code()), ("forbidden", "not-found"));
     login(&alm, &Context::anonymous(), "carol", "another horse").await.unwrap();
     login(&alm, &Context::anonymous(), "carol", PASSWORD).await.unwrap_err();
     login(&alm, &Context::anonymous(), "dave", PASSWORD).await.unwrap();
-    alm.accounts().set_password(&admin(), &name("dave"), &new).await.unwrap();
+    alm.accounts().set_password(&admin(), &name("dave"), &new, None).await.unwrap();
     login(&alm, &Context::anonymous(), "dave", "another horse").await.unwrap();
     let changed: Vec<_> = log_of(alm.store().as_ref())
         .await
@@ -358,7 +373,8 @@ async fn no_password_and_no_hash_is_ever_told_logged_or_shown() {
         Fault::None
     };
     let store = Arc::new(rough(Arc::new(MemoryStore::new()), recording));
-    let alm = Alm::builder(store.clone()).password_hasher(Arc::new(FakeHasher::default()));
+    let alm =
+        Alm::builder(store.clone()).password_hasher(Arc::new(FakeHasher::default())).secrets(Arc::new(SystemSecrets));
     let alm = alm.token_issuer(Arc::new(FakeIssuer)).build();
 
     // when
@@ -368,7 +384,10 @@ async fn no_password_and_no_hash_is_ever_told_logged_or_shown() {
         shown.push(format!("{:?}", alm.accounts().create(&cx, new_user("carol", PASSWORD)).await));
     }
     shown.push(format!("{:?}", alm.accounts().create(&cx, new_user("carol", "another horse")).await));
-    shown.push(format!("{:?}", alm.accounts().set_password(&admin(), &name("carol"), &password("third horse")).await));
+    shown.push(format!(
+        "{:?}",
+        alm.accounts().set_password(&admin(), &name("carol"), &password("third horse"), None).await
+    ));
     let cx = keyed(Context::anonymous(), "k", 1);
     let token = login(&alm, &cx, "carol", "third horse").await;
     shown.push(format!("{token:?}"));
@@ -383,7 +402,7 @@ async fn no_password_and_no_hash_is_ever_told_logged_or_shown() {
     shown.push(format!("{alm:?}"));
     shown.push(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap());
     assert!(shown.last().unwrap().contains("committed"), "the log is heard");
-    let token = token.unwrap().token;
+    let token = token.unwrap().access_token;
     for text in shown {
         for secret in ["horse", "esroh", HASH_MARK, &token] {
             assert!(!text.contains(secret), "{secret} in {text}");

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use alm_core::{
     Alm, Context, Principal,
-    domain::{Actor, AuditIndex, Role},
-    policy::Grant,
+    domain::{Actor, AuditIndex, Grant, Role},
     ports::AuditFilter,
     services::Limit,
     testing::inspect::settle,

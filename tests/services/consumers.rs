@@ -12,8 +12,8 @@ use alm_core::{
     Alm,
     changeset::{Change, Changeset, ConsumerName},
     domain::{
-        Actor, App, AppId, AppUpdate, DeploymentStatus, Description, Event, EventData, EventType, NewUser, Password,
-        Position, Role, TraceParent, Username, VersionId, VersionUpdate,
+        Actor, App, AppId, AppUpdate, DeploymentStatus, Description, Event, EventData, EventType, NewApiKey, NewUser,
+        Password, Position, Role, TraceParent, UserUpdate, Username, VersionId, VersionUpdate,
     },
     ports::{AppFilter, DeploymentFilter, Store, VersionFilter},
     runtime::{AuditConsumer, AutoDeploy, Cascade, Effects, HandleError, Handled, Handler, HandlerContext},
@@ -23,6 +23,7 @@ use alm_core::{
         inspect::{assert_each_event_is_audited_once, audit_of, catch_up, log_of, settle},
     },
 };
+use alm_http::auth::SystemSecrets;
 use alm_store_memory::MemoryStore;
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -49,7 +50,10 @@ async fn new_version(alm: &Alm, app: AppId, tag: &str) -> VersionId {
 async fn the_audit_log_has_every_kind_of_event() {
     // given
     let store = Arc::new(MemoryStore::new());
-    let alm = Alm::builder(store).password_hasher(Arc::new(FakeHasher::default())).token_issuer(Arc::new(FakeIssuer));
+    let alm = Alm::builder(store)
+        .password_hasher(Arc::new(FakeHasher::default()))
+        .secrets(Arc::new(SystemSecrets))
+        .token_issuer(Arc::new(FakeIssuer));
     let alm = alm.build();
     let none = Precondition::none();
 
@@ -63,11 +67,19 @@ async fn the_audit_log_has_every_kind_of_event() {
     let deployment = alm.deployments().create(&user(), a_deployment(version, "prod")).await.unwrap().value.id;
     alm.deployments().set_status(&user(), deployment, DeploymentStatus::Running, &none).await.unwrap();
     let (name, password) = (Username::parse("carol").unwrap(), Password::parse("correct horse").unwrap());
-    let new = NewUser { username: name.clone(), password: password.clone(), role: Role::User };
+    let new = NewUser { username: name.clone(), password: password.clone(), role: Role::User, grants: BTreeSet::new() };
     alm.accounts().create(&admin(), new).await.unwrap();
-    alm.accounts().login(&user(), &name, &password).await.unwrap();
-    alm.accounts().login(&user(), &name, &Password::attempt("wrong").unwrap()).await.unwrap_err();
-    alm.accounts().set_password(&admin(), &name, &password).await.unwrap();
+    let tokens = alm.sessions().login(&user(), &name, &password).await.unwrap().value;
+    let tokens = alm.sessions().refresh(&user(), &tokens.refresh_token.unwrap()).await.unwrap().value;
+    alm.sessions().refresh(&user(), &tokens.refresh_token.unwrap()).await.unwrap();
+    alm.sessions().login(&user(), &name, &Password::attempt("wrong").unwrap()).await.unwrap_err();
+    alm.accounts().set_password(&admin(), &name, &password, None).await.unwrap();
+    let update = UserUpdate { role: Role::Viewer, grants: BTreeSet::new() };
+    alm.accounts().update(&admin(), &name, update, &none).await.unwrap();
+    let key = NewApiKey::parse("ci".into(), Role::Viewer, &[], 1).unwrap();
+    let key = alm.api_keys().create(&admin(), key).await.unwrap().value.credential.id;
+    alm.api_keys().rotate(&admin(), key, 0).await.unwrap();
+    alm.api_keys().revoke(&admin(), key).await.unwrap();
     alm.accounts().delete(&admin(), &name).await.unwrap();
     alm.apps().delete(&user(), app.id, &none).await.unwrap_err();
     alm.apps().delete(&admin(), app.id, &none).await.unwrap();

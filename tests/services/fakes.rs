@@ -34,6 +34,10 @@ impl PasswordHasher for FakeHasher {
         self.verified.fetch_add(1, Ordering::Relaxed);
         Ok(hash.is_some_and(|hash| hash.as_str().ends_with(&format!("${}", turned(password)))))
     }
+
+    fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        !hash.as_str().starts_with(HASH_MARK)
+    }
 }
 
 /// Makes tokens that say in clear what they say.

@@ -21,5 +21,6 @@ mod races;
 mod relay;
 mod retention;
 mod rough_store;
+mod sessions;
 mod store_state;
 mod supervision;

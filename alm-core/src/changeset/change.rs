@@ -2,9 +2,10 @@
 
 use crate::{
     domain::{
-        AccessDenied, Actor, App, AppData, Deployment, DeploymentData, DeploymentStatus, DeploymentUpdate, EventData,
-        EventId, LoginFailed, NewEvent, PasswordHash, Revision, Subject, UserCreated, UserData, UserRecord, Username,
-        Version, VersionData,
+        AccessDenied, Actor, ApiKey, ApiKeyData, ApiKeyRevoked, App, AppData, Credential, Deployment, DeploymentData,
+        DeploymentStatus, DeploymentUpdate, EventData, EventId, Holder, LoginFailed, NewEvent, PasswordHash, Revision,
+        Session, SessionData, SessionEnd, SessionEnded, Subject, Timestamp, User, UserCreated, UserData, UserRecord,
+        Username, Version, VersionData,
     },
     policy::Action,
 };
@@ -78,9 +79,15 @@ impl Change {
 
     /// The account is new.
     pub fn user_created(record: &UserRecord) -> Self {
-        let username = &record.user.username;
-        let data = EventData::UserCreated(UserCreated { user: username.clone(), role: record.user.role });
-        Self::with(Write::InsertUser(record.clone()), Subject::User(username.clone()), data)
+        let data = EventData::UserCreated(UserCreated::from(&record.user));
+        Self::with(Write::InsertUser(record.clone()), Subject::User(record.user.username.clone()), data)
+    }
+
+    /// The account was at revision `expected` and is now as given.
+    pub fn user_updated(user: &User, expected: Revision) -> Self {
+        let data = EventData::UserUpdated(UserCreated::from(user));
+        let write = Write::UpdateUser { user: user.clone(), expected };
+        Self::with(write, Subject::User(user.username.clone()), data)
     }
 
     /// The account goes.
@@ -96,10 +103,44 @@ impl Change {
         Self::with(write, Subject::User(username.clone()), data)
     }
 
-    /// Someone logged in. Nothing is written but the event.
+    /// Someone logged in by other means than a session of ALM. Nothing is written but the event.
     pub fn login_succeeded(username: &Username) -> Self {
-        let data = EventData::LoginSucceeded(UserData { user: username.clone() });
+        let data = EventData::LoginSucceeded(SessionData { user: username.clone(), session: None });
         Self { write: None, subject: Subject::User(username.clone()), data }
+    }
+
+    /// The credential is new: someone logged in, or a machine got an API key.
+    pub fn credential_created(credential: &Credential) -> Self {
+        let data = match &credential.holder {
+            Holder::Session(session) => EventData::LoginSucceeded(session_data(credential, session)),
+            Holder::ApiKey(key) => EventData::ApiKeyCreated(api_key_data(credential, key)),
+        };
+        Self::with(Write::InsertCredential(credential.clone()), credential.subject(), data)
+    }
+
+    /// The credential was at revision `expected` and is now as given, with another secret.
+    pub fn credential_renewed(credential: &Credential, expected: Revision) -> Self {
+        let data = match &credential.holder {
+            Holder::Session(session) => EventData::TokenRefreshed(session_data(credential, session)),
+            Holder::ApiKey(key) => EventData::ApiKeyRotated(api_key_data(credential, key)),
+        };
+        let write = Write::UpdateCredential { credential: credential.clone(), expected };
+        Self::with(write, credential.subject(), data)
+    }
+
+    /// The credential goes before its time; the last token that was issued for it expires at `tokens_until`. Of a session it is told
+    /// why: of an API key there is one reason.
+    pub fn credential_ended(credential: &Credential, reason: SessionEnd, tokens_until: Timestamp) -> Self {
+        let id = credential.id;
+        let data = match &credential.holder {
+            Holder::Session(Session { username, .. }) => {
+                EventData::SessionEnded(SessionEnded { user: username.clone(), session: id, reason, tokens_until })
+            }
+            Holder::ApiKey(ApiKey { name, .. }) => {
+                EventData::ApiKeyRevoked(ApiKeyRevoked { api_key: id, name: name.clone(), tokens_until })
+            }
+        };
+        Self::with(Write::DeleteCredential { id }, credential.subject(), data)
     }
 
     /// Someone could not log in as `username`, whether there is such an account or not. Nothing is written but the event.
@@ -123,5 +164,20 @@ impl Change {
         let event =
             NewEvent { id, subject, data, time: stamp.at, actor: stamp.actor.clone(), trace: stamp.trace.clone() };
         (write, event)
+    }
+}
+
+fn session_data(credential: &Credential, session: &Session) -> SessionData {
+    SessionData { user: session.username.clone(), session: Some(credential.id) }
+}
+
+fn api_key_data(credential: &Credential, key: &ApiKey) -> ApiKeyData {
+    ApiKeyData {
+        api_key: credential.id,
+        name: key.name.clone(),
+        role: key.role,
+        scopes: key.grants.clone(),
+        expires_at: credential.expires_at,
+        previous_until: key.retired.as_ref().map(|retired| retired.until),
     }
 }

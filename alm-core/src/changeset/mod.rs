@@ -13,7 +13,8 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Actor, AppId, ChangesetId, EventId, LogId, NewAuditEntry, NewEvent, ParentId, Position, Timestamp, TraceParent,
+    Actor, AppId, ChangesetId, CredentialId, EventId, LogId, NewAuditEntry, NewEvent, ParentId, PasswordHash, Position,
+    Timestamp, TraceParent, Username,
 };
 
 pub use change::Change;
@@ -112,6 +113,18 @@ impl Changeset {
     /// Adds an event that a consumer could not handle.
     pub fn burying(mut self, letter: DeadLetter) -> Self {
         self.writes.push(Write::BuryEvent(letter));
+        self
+    }
+
+    /// Adds that a password, which stays what it is, is hashed anew.
+    pub fn rehashing(mut self, username: &Username, old: PasswordHash, new: PasswordHash) -> Self {
+        self.writes.push(Write::RehashPassword { username: username.clone(), old, new });
+        self
+    }
+
+    /// Adds that a session or API key that another service holds is gone; the last token that was issued for it expires at `until`.
+    pub fn revoking(mut self, id: CredentialId, until: Timestamp) -> Self {
+        self.writes.push(Write::CredentialGone { id, until });
         self
     }
 

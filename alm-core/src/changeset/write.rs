@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::domain::{
-    App, AppId, Deployment, DeploymentId, LogId, NewAuditEntry, ParentId, PasswordHash, Position, Revision, UserRecord,
-    Username, Version, VersionId,
+    App, AppId, Credential, CredentialId, Deployment, DeploymentId, LogId, NewAuditEntry, ParentId, PasswordHash,
+    Position, Revision, Timestamp, User, UserRecord, Username, Version, VersionId,
 };
 
 use super::{ConsumerName, DeadLetter, IdempotencyRecord};
@@ -64,17 +64,55 @@ pub enum Write {
     },
     /// A new account. Its name must be free.
     InsertUser(UserRecord),
-    /// Another password for an account.
+    /// The account as it is from now on, with the password that it has; when it was created is what it was.
+    UpdateUser {
+        /// The new state.
+        user: User,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// Another password for an account, at its next revision.
     SetPassword {
         /// Whose.
         username: Username,
         /// The hash of the new one.
         password_hash: PasswordHash,
     },
+    /// The same password of an account, hashed anew; its revision stays. When the password is another by now, or the account is gone,
+    /// this changes nothing.
+    RehashPassword {
+        /// Whose.
+        username: Username,
+        /// The hash so far.
+        old: PasswordHash,
+        /// The new hash.
+        new: PasswordHash,
+    },
     /// The account goes.
     DeleteUser {
         /// Which.
         username: Username,
+    },
+    /// A new session or API key. The name of a key must be free.
+    InsertCredential(Credential),
+    /// The credential as it is from now on; its holder is the same.
+    UpdateCredential {
+        /// The new state.
+        credential: Credential,
+        /// The revision that it was decided on.
+        expected: Revision,
+    },
+    /// The credential goes, whatever its revision; the name of a key is free again.
+    DeleteCredential {
+        /// Which.
+        id: CredentialId,
+    },
+    /// A credential that another service holds is gone. It may be forgotten after `until`.
+    CredentialGone {
+        /// Which.
+        id: CredentialId,
+        /// When the last token that was issued for it expires.
+        until: Timestamp,
     },
     /// An entry of the audit log, at the next index.
     RecordAudit(NewAuditEntry),

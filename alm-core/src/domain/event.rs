@@ -1,14 +1,14 @@
 //! Events: what happened, in the words of the contract. Their names and data never change; new ones may come.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Actor, App, AppId, AppName, Changelog, ChangesetId, Deployment, DeploymentId, DeploymentStatus, Description,
-    EnvironmentName, EventId, LogId, Position, Role, SourceService, Subject, Tag, Timestamp, TraceParent, Unread,
-    Username, Version, VersionId,
+    Actor, ApiKeyName, App, AppId, AppName, Changelog, ChangesetId, CredentialId, Deployment, DeploymentId,
+    DeploymentStatus, Description, EnvironmentName, EventId, Grant, LogId, Position, Role, SourceService, Subject, Tag,
+    Timestamp, TraceParent, Unread, User, Username, Version, VersionId,
 };
 
 /// Declares the event types once: name, source, topic on the bus, data.
@@ -107,14 +107,26 @@ events! {
     DeploymentDeleted(DeploymentData) from DeploymentService on "deployments.deleted";
     /// An account was created.
     UserCreated(UserCreated) from AuthService on "users.created";
+    /// An account has another role or other scopes.
+    UserUpdated(UserCreated) from AuthService on "users.updated";
     /// An account was deleted.
     UserDeleted(UserData) from AuthService on "users.deleted";
     /// The password of an account was changed.
     PasswordChanged(UserData) from AuthService on "users.password_changed";
     /// Someone logged in.
-    LoginSucceeded(UserData) from AuthService on "users.login_succeeded";
+    LoginSucceeded(SessionData) from AuthService on "users.login_succeeded";
     /// Someone tried to log in and could not.
     LoginFailed(LoginFailed) from AuthService on "users.login_failed";
+    /// A session got another refresh token.
+    TokenRefreshed(SessionData) from AuthService on "users.token_refreshed";
+    /// A session is over; the tokens that were issued in it count no more.
+    SessionEnded(SessionEnded) from AuthService on "users.session_ended";
+    /// An API key was created.
+    ApiKeyCreated(ApiKeyData) from AuthService on "users.api_key_created";
+    /// An API key got another secret.
+    ApiKeyRotated(ApiKeyData) from AuthService on "users.api_key_rotated";
+    /// An API key is gone; the tokens that were issued for it count no more.
+    ApiKeyRevoked(ApiKeyRevoked) from AuthService on "users.api_key_revoked";
     /// Someone asked for what they may not do.
     AccessDenied(AccessDenied) from AuthService on "users.access_denied";
 }
@@ -244,13 +256,96 @@ pub struct UserData {
     pub user: Username,
 }
 
-/// A new account.
+/// An account, with what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserCreated {
     /// Its name.
     pub user: Username,
     /// What it may do.
     pub role: Role,
+    /// What it may do besides.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scopes: BTreeSet<Grant>,
+}
+
+impl From<&User> for UserCreated {
+    fn from(user: &User) -> Self {
+        Self { user: user.username.clone(), role: user.role, scopes: user.grants.clone() }
+    }
+}
+
+/// A session in an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionData {
+    /// Whose it is.
+    pub user: Username,
+    /// Which; none in events of versions that had no sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<CredentialId>,
+}
+
+/// A session that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEnded {
+    /// Whose it was.
+    pub user: Username,
+    /// Which.
+    pub session: CredentialId,
+    /// Why it is over.
+    pub reason: SessionEnd,
+    /// When the last token that was issued in it expires.
+    pub tokens_until: Timestamp,
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// Its user has logged out.
+    Logout,
+    /// A refresh token that had been used was shown again, so two have it: one of them is a thief.
+    Replay,
+    /// The account has another role or password, or is gone.
+    AccountChanged,
+    /// The account has had too many, and this was the oldest.
+    Displaced,
+    /// It has expired, and was cleared away.
+    Expired,
+}
+
+impl SessionEnd {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::Logout, Self::Replay, Self::AccountChanged, Self::Displaced, Self::Expired];
+}
+
+/// An API key in an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyData {
+    /// Which.
+    pub api_key: CredentialId,
+    /// Its name.
+    pub name: ApiKeyName,
+    /// What it may do.
+    pub role: Role,
+    /// What it may do besides.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scopes: BTreeSet<Grant>,
+    /// From when on it does not count.
+    pub expires_at: Timestamp,
+    /// From when on the secret that it had before does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<Timestamp>,
+}
+
+/// An API key that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRevoked {
+    /// Which.
+    pub api_key: CredentialId,
+    /// Its name.
+    pub name: ApiKeyName,
+    /// When the last token that was issued for it expires.
+    pub tokens_until: Timestamp,
 }
 
 /// A login that failed. Whether the account exists is not told.
@@ -317,7 +412,7 @@ mod tests {
         assert_eq!(table[0], ("AppCreated", "AppService", "apps.created"));
         assert_eq!(table[3], ("VersionCreated", "VersionService", "versions.created"));
         assert_eq!(table[7], ("DeploymentUpdated", "DeploymentService", "deployments.updated"));
-        assert_eq!(table.len(), 15);
+        assert_eq!(table.len(), 21);
         for event_type in EventType::ALL {
             assert_eq!(EventType::parse(event_type.as_str()), Some(*event_type));
             let topic = event_type.topic();

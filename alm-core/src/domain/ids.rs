@@ -168,6 +168,10 @@ uuid_id! {
     EventId
 }
 uuid_id! {
+    /// Names a [`Credential`](super::Credential). It is no secret.
+    CredentialId
+}
+uuid_id! {
     /// Names a [`Changeset`](crate::changeset::Changeset): committing it twice has the effect of once.
     ChangesetId
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, DeploymentId, Rejected, Username, VersionId, text};
+use uuid::Uuid;
+
+use super::{ApiKeyName, AppId, CredentialId, DeploymentId, Rejected, Username, VersionId, text};
 
 /// Who acted: the `sub` of a token, the name of an account, or `system`. 1–256 characters, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +46,13 @@ impl Actor {
 impl From<&Username> for Actor {
     fn from(name: &Username) -> Self {
         Self(name.as_str().to_owned())
+    }
+}
+
+impl From<&ApiKeyName> for Actor {
+    /// With a prefix that the name of no account can have.
+    fn from(name: &ApiKeyName) -> Self {
+        Self(format!("key:{name}"))
     }
 }
 
@@ -87,6 +96,10 @@ pub enum Subject {
     Users,
     /// One account.
     User(Username),
+    /// All API keys.
+    ApiKeys,
+    /// One API key.
+    ApiKey(CredentialId),
     /// The audit log.
     Audit,
     /// The event log.
@@ -114,6 +127,11 @@ impl Subject {
             ("deployments", Some(item)) => number(item).and_then(DeploymentId::new).map(Self::Deployment),
             ("users", None) => Some(Self::Users),
             ("users", Some(item)) => Username::parse(item).ok().map(Self::User),
+            ("api-keys", None) => Some(Self::ApiKeys),
+            ("api-keys", Some(item)) => {
+                let id = Uuid::parse_str(item).ok().filter(|id| id.to_string() == item);
+                id.map(|id| Self::ApiKey(CredentialId::new(id)))
+            }
             ("audit", None) => Some(Self::Audit),
             ("events", None) => Some(Self::Events),
             _ => None,
@@ -133,6 +151,8 @@ impl fmt::Display for Subject {
             Self::Deployment(id) => write!(f, "deployments/{id}"),
             Self::Users => f.write_str("users"),
             Self::User(name) => write!(f, "users/{name}"),
+            Self::ApiKeys => f.write_str("api-keys"),
+            Self::ApiKey(id) => write!(f, "api-keys/{id}"),
             Self::Audit => f.write_str("audit"),
             Self::Events => f.write_str("events"),
         }
@@ -159,13 +179,36 @@ mod tests {
 
     #[test]
     fn a_subject_is_read_as_it_is_written() {
-        for path in
-            ["apps", "apps/7", "versions", "versions/42", "deployments/1", "users", "users/ada", "audit", "events"]
-        {
+        for path in [
+            "apps",
+            "apps/7",
+            "versions",
+            "versions/42",
+            "deployments/1",
+            "users",
+            "users/ada",
+            "api-keys",
+            "api-keys/01890a5d-ac96-774b-bcce-b302099a8057",
+            "audit",
+            "events",
+        ] {
             assert_eq!(Subject::parse(path).unwrap().to_string(), path);
         }
-        for path in ["", "apps/", "apps/0", "apps/-1", "apps/+1", "apps/01", "apps/1/2", "audit/1", "Apps", "users/.."]
-        {
+        for path in [
+            "",
+            "apps/",
+            "apps/0",
+            "apps/-1",
+            "apps/+1",
+            "apps/01",
+            "apps/1/2",
+            "audit/1",
+            "Apps",
+            "users/..",
+            "api-keys/",
+            "api-keys/1",
+            "api-keys/01890A5D-AC96-774B-BCCE-B302099A8057",
+        ] {
             assert!(Subject::parse(path).is_err(), "{path:?}");
         }
     }

@@ -84,6 +84,10 @@ text! {
     /// The name of an account: 1–64 of `A-Z a-z 0-9 - _ . @ +`, the first a letter or a digit.
     Username, username
 }
+text! {
+    /// The name of an API key: as that of an account.
+    ApiKeyName, username
+}
 
 impl Username {
     /// The name of the first account.
@@ -147,7 +151,7 @@ fn username(text: String) -> Result<String, Rejected> {
     Ok(text)
 }
 
-pub(super) fn length(text: &str, max: usize) -> Result<(), Rejected> {
+pub(crate) fn length(text: &str, max: usize) -> Result<(), Rejected> {
     if text.is_empty() {
         return Err(Rejected::new("empty", "must not be empty"));
     }

@@ -1,10 +1,10 @@
 //! Accounts.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Rejected, Timestamp, Username, invalid::Fields};
+use super::{Grant, Invalid, Rejected, Revision, Timestamp, Username, invalid::Fields};
 
 /// What an account may do; the table is in [`policy`](crate::policy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,8 +56,35 @@ pub struct User {
     pub username: Username,
     /// What it may do.
     pub role: Role,
+    /// What it may do besides, everywhere or in one place.
+    #[serde(default)]
+    pub grants: BTreeSet<Grant>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// How often it has been changed, its password included. Sessions count for one revision alone.
+    #[serde(default = "first_revision")]
+    pub revision: Revision,
+}
+
+/// What an account had that was remembered before accounts had revisions.
+const fn first_revision() -> Revision {
+    Revision::FIRST
+}
+
+impl User {
+    /// A new account.
+    pub fn create(username: Username, role: Role, grants: BTreeSet<Grant>, at: Timestamp) -> Self {
+        Self { username, role, grants, created_at: at, revision: Revision::FIRST }
+    }
+
+    /// The account with another role and other grants, or `None` when they are what they were.
+    #[must_use]
+    pub fn update(&self, role: Role, grants: BTreeSet<Grant>) -> Option<Self> {
+        if role == self.role && grants == self.grants {
+            return None;
+        }
+        Some(Self { role, grants, revision: self.revision.next(), ..self.clone() })
+    }
 }
 
 /// An account as the store keeps it.
@@ -138,6 +165,27 @@ impl fmt::Debug for Password {
     }
 }
 
+/// What can be changed of an account.
+#[derive(Clone, Debug)]
+pub struct UserUpdate {
+    /// What it may do.
+    pub role: Role,
+    /// What it may do besides.
+    pub grants: BTreeSet<Grant>,
+}
+
+impl UserUpdate {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// Every field that breaks its rule.
+    pub fn parse(role: Role, grants: &[String]) -> Result<Self, Invalid> {
+        let mut fields = Fields::default();
+        let grants = fields.take_all("/scopes", Grant::parse_all(grants));
+        fields.finish(grants.map(|grants| Self { role, grants }))
+    }
+}
+
 /// What it takes to create an account.
 #[derive(Clone, Debug)]
 pub struct NewUser {
@@ -147,6 +195,8 @@ pub struct NewUser {
     pub password: Password,
     /// What it may do.
     pub role: Role,
+    /// What it may do besides.
+    pub grants: BTreeSet<Grant>,
 }
 
 impl NewUser {
@@ -154,11 +204,13 @@ impl NewUser {
     ///
     /// # Errors
     /// Every field that breaks its rule.
-    pub fn parse(username: String, password: String, role: Role) -> Result<Self, Invalid> {
+    pub fn parse(username: String, password: String, role: Role, grants: &[String]) -> Result<Self, Invalid> {
         let mut fields = Fields::default();
         let username = fields.take("/username", Username::parse(username));
         let password = fields.take("/password", Password::parse(password));
-        fields.finish(username.zip(password).map(|(username, password)| Self { username, password, role }))
+        let grants = fields.take_all("/scopes", Grant::parse_all(grants));
+        let all = username.zip(password).zip(grants);
+        fields.finish(all.map(|((username, password), grants)| Self { username, password, role, grants }))
     }
 }
 
@@ -168,7 +220,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let new = NewUser::parse("ada".into(), "correct horse".into(), Role::User).unwrap();
+        let new = NewUser::parse("ada".into(), "correct horse".into(), Role::User, &[]).unwrap();
         assert!(!format!("{new:?}").contains("horse"));
         assert!(!format!("{:?}", PasswordHash::new("$argon2id$x")).contains("argon2id"));
     }

@@ -1,6 +1,5 @@
 //! Who may do what: one table that the code, the docs and the tests read.
 
-mod grant;
 mod principal;
 mod target;
 
@@ -14,7 +13,6 @@ use crate::{
     ports::{Authorizer, Decision},
 };
 
-pub use grant::Grant;
 pub use principal::Principal;
 pub use target::{Place, Target};
 
@@ -66,6 +64,14 @@ const ADMINS: Rule = roles(&[Role::Admin]);
 actions! {
     /// Show a password, get a token.
     Login = "login": ANYONE;
+    /// Show a refresh token, get the next tokens.
+    RefreshToken = "refresh_token": ANYONE;
+    /// Show an API key, get a token.
+    ExchangeApiKey = "exchange_api_key": ANYONE;
+    /// End the session.
+    Logout = "logout": READERS;
+    /// Ask who one is.
+    WhoAmI = "whoami": READERS;
     /// Create an app.
     CreateApp = "create_app": WRITERS;
     /// List apps.
@@ -116,10 +122,22 @@ actions! {
     CreateUser = "create_user": ADMINS;
     /// List accounts.
     ListUsers = "list_users": ADMINS;
+    /// Change what an account may do.
+    UpdateUser = "update_user": ADMINS;
     /// Delete an account.
     DeleteUser = "delete_user": ADMINS;
     /// Set the password of an account.
     SetPassword = "set_password": Rule { own: true, ..ADMINS };
+    /// Create an API key.
+    CreateApiKey = "create_api_key": ADMINS;
+    /// List API keys.
+    ListApiKeys = "list_api_keys": ADMINS;
+    /// Read of an API key what is no secret.
+    GetApiKey = "get_api_key": ADMINS;
+    /// Give an API key another secret.
+    RotateApiKey = "rotate_api_key": ADMINS;
+    /// End an API key.
+    RevokeApiKey = "revoke_api_key": ADMINS;
 }
 
 impl Action {
@@ -140,7 +158,7 @@ impl fmt::Display for Action {
 pub struct Rule {
     /// Anyone may, also without a token.
     pub public: bool,
-    /// These roles may: who has one of them everywhere, or where a [`Grant`] of it is good.
+    /// These roles may: who has one of them everywhere, or where a [grant](crate::domain::Grant) of it is good.
     pub roles: &'static [Role],
     /// Who has this scope may.
     pub scope: Option<&'static str>,
@@ -155,7 +173,7 @@ impl Rule {
             || self.roles.contains(&principal.role)
             || self.scope.is_some_and(|scope| principal.scopes.contains(scope))
             || (self.own && matches!(&target.subject, Subject::User(name) if name.as_str() == principal.name.as_str()))
-            || principal.grants().any(|grant| self.roles.contains(&grant.role) && grant.covers(target))
+            || principal.grants().any(|grant| self.roles.contains(&grant.role) && target.is_within(&grant))
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Actor, Role};
-
-use super::Grant;
+use crate::domain::{Actor, CredentialId, Grant, Role};
 
 /// Who acts: what a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +16,16 @@ pub struct Principal {
     /// What it may do besides: [`Grant`]s, [`SCOPE_SERVICE`](super::SCOPE_SERVICE), and what means something to the host alone.
     #[serde(default)]
     pub scopes: BTreeSet<String>,
+    /// The session or API key of this ALM that it acts by: with it ends what the principal may. None of a token that was issued
+    /// elsewhere or by hand.
+    #[serde(default)]
+    pub credential: Option<CredentialId>,
 }
 
 impl Principal {
     /// A principal without scopes.
     pub fn new(name: Actor, role: Role) -> Self {
-        Self { name, role, scopes: BTreeSet::new() }
+        Self { name, role, scopes: BTreeSet::new(), credential: None }
     }
 
     /// ALM's host itself, which may do everything.
@@ -42,6 +44,13 @@ impl Principal {
     #[must_use]
     pub fn with_grant(self, grant: &Grant) -> Self {
         self.with_scope(grant.to_string())
+    }
+
+    /// Acts by this session or API key.
+    #[must_use]
+    pub fn by(mut self, credential: CredentialId) -> Self {
+        self.credential = Some(credential);
+        self
     }
 
     /// The scopes that are grants.

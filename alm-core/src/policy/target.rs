@@ -1,6 +1,6 @@
 //! What is asked for, and where it is.
 
-use crate::domain::{AppId, EnvironmentName, Subject};
+use crate::domain::{AppId, EnvironmentName, Grant, Subject};
 
 /// What a request is about, and where that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,14 @@ impl Target {
     /// `subject`, in `place`.
     pub fn new(subject: Subject, place: impl Into<Option<Place>>) -> Self {
         Self { subject, place: place.into() }
+    }
+
+    /// Whether it is where `grant` is good. What is in no place, or in one that is not known, is only in a grant for everywhere.
+    pub fn is_within(&self, grant: &Grant) -> bool {
+        let place = self.place.as_ref();
+        let app = grant.app.is_none_or(|app| place.is_some_and(|place| place.app == app));
+        let environment = grant.environment.as_ref();
+        app && environment.is_none_or(|name| place.and_then(|place| place.environment.as_ref()) == Some(name))
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Actor, AppId, EnvironmentName, Username};
+use crate::domain::{Actor, AppId, EnvironmentName, Grant, Username};
 
 fn principal(name: &str, role: Role) -> Principal {
     Principal::new(Actor::parse(name).unwrap(), role)
@@ -20,8 +20,12 @@ fn may(principal: &Principal, place: Option<Place>) -> Vec<&'static str> {
     may.map(|action| action.as_str()).collect()
 }
 
-const READ: [&str; 8] = [
+const READ: [&str; 12] = [
     "login",
+    "refresh_token",
+    "exchange_api_key",
+    "logout",
+    "whoami",
     "list_apps",
     "get_app",
     "list_environments",

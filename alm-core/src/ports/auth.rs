@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::{
-    domain::{Password, PasswordHash, Timestamp},
+    domain::{Password, PasswordHash, Rejected, Timestamp, Username},
     policy::{Action, Principal, Target},
 };
 
@@ -82,8 +82,8 @@ pub trait Authorizer: Send + Sync {
     /// Whether `principal` may do `action` to `target`. Whatever is not allowed is denied.
     ///
     /// # Contract
-    /// It may be asked before it is known where the target is, and once more when it was denied then and the
-    /// [place](Target::place) is known: what is allowed without a place is allowed in every place.
+    /// It is asked before it is known where the target is, and, of a principal who has [grants](Principal::grants), once more when it was
+    /// denied then and the [place](Target::place) is known: what is allowed without a place is allowed in every place.
     async fn authorize(&self, principal: &Principal, action: Action, target: &Target) -> Decision;
 }
 
@@ -112,6 +112,31 @@ pub trait PasswordHasher: Send + Sync {
     /// # Errors
     /// See [`PasswordError`].
     async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, PasswordError>;
+
+    /// Whether `hash` was made with other parameters than a new one would be: then it is made anew at the next log-in.
+    fn is_outdated(&self, hash: &PasswordHash) -> bool;
+}
+
+/// Decides which passwords may be set, besides the rules of [`Password::parse`].
+#[async_trait]
+pub trait PasswordPolicy: Send + Sync {
+    /// Why `password` must not be set for the account `username`, or `None` if it may.
+    ///
+    /// # Errors
+    /// The machinery failed.
+    async fn refusal(&self, password: &Password, username: &Username) -> Result<Option<Rejected>, BackendError>;
+}
+
+/// Makes secrets and hashes them.
+pub trait Secrets: Send + Sync {
+    /// 32 bytes that no one can guess (from the operating system, say).
+    ///
+    /// # Errors
+    /// The source has none.
+    fn random(&self) -> Result<[u8; 32], BackendError>;
+
+    /// The SHA-256 hash (FIPS 180-4) of `bytes`.
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32];
 }
 
 /// Why a password could not be hashed or checked.

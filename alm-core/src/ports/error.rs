@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     changeset::{ConsumerName, Guard},
-    domain::{AppId, AppName, LogId, Position, Subject, Tag, Username},
+    domain::{ApiKeyName, AppId, AppName, LogId, Position, Subject, Tag, Username},
 };
 
 /// Whether a call that failed had an effect.
@@ -104,6 +104,8 @@ pub enum Unique {
     },
     /// The name of an account.
     Username(Username),
+    /// The name of an API key.
+    ApiKeyName(ApiKeyName),
     /// An idempotency key whose answer is remembered.
     IdempotencyKey,
 }
@@ -115,6 +117,7 @@ impl fmt::Display for Unique {
             Self::AppName(name) => write!(f, "the app name \"{name}\""),
             Self::VersionTag { app_id, tag } => write!(f, "the tag \"{tag}\" of app {app_id}"),
             Self::Username(name) => write!(f, "the username \"{name}\""),
+            Self::ApiKeyName(name) => write!(f, "the name \"{name}\" of an API key"),
             Self::IdempotencyKey => f.write_str("the idempotency key"),
         }
     }

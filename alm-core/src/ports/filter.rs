@@ -1,8 +1,8 @@
 //! What a list is narrowed to. A filter without a member set lets everything through.
 
 use crate::domain::{
-    Actor, App, AppId, AppName, AuditEntry, Deployment, DeploymentStatus, EnvironmentName, Labels, Timestamp, Version,
-    VersionId,
+    Actor, App, AppId, AppName, AuditEntry, Credential, Deployment, DeploymentStatus, EnvironmentName, Labels,
+    Timestamp, Username, Version, VersionId,
 };
 
 /// Which apps.
@@ -43,6 +43,25 @@ pub struct DeploymentFilter {
     pub environment: Option<EnvironmentName>,
     /// With this status.
     pub status: Option<DeploymentStatus>,
+}
+
+/// Which sessions and API keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialFilter {
+    /// The sessions of this user.
+    SessionsOf(Username),
+    /// All API keys.
+    ApiKeys,
+}
+
+impl CredentialFilter {
+    /// Whether `credential` is one of them.
+    pub fn matches(&self, credential: &Credential) -> bool {
+        match self {
+            Self::SessionsOf(username) => credential.username() == Some(username),
+            Self::ApiKeys => credential.username().is_none(),
+        }
+    }
 }
 
 /// Which audit entries.

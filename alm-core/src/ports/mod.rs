@@ -9,12 +9,14 @@ mod clock;
 mod directory;
 mod error;
 mod filter;
+mod rate;
 mod roles;
 mod store;
 mod tree;
 
 pub use auth::{
-    AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, TokenClaims, TokenIssuer,
+    AuthError, Authenticator, Authorizer, Decision, PasswordError, PasswordHasher, PasswordPolicy, Secrets,
+    TokenClaims, TokenIssuer,
 };
 pub use bus::{BusError, BusState, Delivery, DeliveryTag, EventBus, Head, Heads, Message, Place, Subscription};
 #[cfg(feature = "tokio")]
@@ -22,7 +24,8 @@ pub use clock::TokioTimer;
 pub use clock::{Clock, Ids, SystemClock, SystemIds, Timer};
 pub use directory::Directory;
 pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError, Unique};
-pub use filter::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter};
+pub use filter::{AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, LabelFilter, VersionFilter};
+pub use rate::{Bucket, Rate};
 pub use roles::{Lease, Roles};
-pub use store::{Committer, EventLog, IdBlock, Reader, Sequence, Store, Trimmed};
+pub use store::{Committer, EventLog, HeldCredential, IdBlock, Reader, Sequence, Store, Trimmed};
 pub use tree::{CheckpointOutlet, Growth, KeptCheckpoint, KeptTile, TileId, TreeStore};

@@ -7,17 +7,39 @@ use async_trait::async_trait;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Holder, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
 };
 
-use super::{AppFilter, AuditFilter, DeploymentFilter, Roles, StoreError, VersionFilter};
+use super::{
+    AppFilter, AuditFilter, Bucket, CredentialFilter, DeploymentFilter, Rate, Roles, StoreError, VersionFilter,
+};
 
 /// Everything that ALM keeps. Implement [`Reader`], [`Committer`], [`EventLog`] and [`Roles`]; this follows.
 pub trait Store: Reader + Committer + EventLog + Roles {}
 
 impl<S: Reader + Committer + EventLog + Roles + ?Sized> Store for S {}
+
+/// A session or API key, with the account that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldCredential {
+    /// The credential.
+    pub credential: Credential,
+    /// The account of a session; none of an API key, and when there is no account of that name any more.
+    pub account: Option<User>,
+}
+
+impl HeldCredential {
+    /// The account of a session, if it is still as it was when its user logged in.
+    pub fn current_account(&self) -> Option<&User> {
+        match &self.credential.holder {
+            Holder::Session(session) => self.account.as_ref().filter(|account| session.is_of(account)),
+            Holder::ApiKey(_) => None,
+        }
+    }
+}
 
 /// Reads of the state.
 ///
@@ -25,6 +47,7 @@ impl<S: Reader + Committer + EventLog + Roles + ?Sized> Store for S {}
 /// - A read sees every commit whose receipt was given before the read began, by whichever handle. Checked by
 ///   `an_app_reads_back_as_it_was_committed`, `a_version_reads_back_as_it_was_committed`,
 ///   `a_deployment_reads_back_as_it_was_committed`, `an_account_reads_back_as_it_was_committed`,
+///   `a_credential_reads_back_as_it_was_committed`,
 ///   `audit_entries_read_back_as_they_were_recorded`, `an_answer_reads_back_as_it_was_remembered`,
 ///   `dead_letters_read_back_as_they_were_buried`, `a_checkpoint_is_kept_by_consumer_and_log`,
 ///   `a_commit_is_seen_through_every_handle`, `commits_are_linearizable`,
@@ -32,7 +55,7 @@ impl<S: Reader + Committer + EventLog + Roles + ?Sized> Store for S {}
 /// - A read sees each commit whole or not at all. Checked by `a_read_sees_a_commit_whole_or_not_at_all`.
 /// - A list is in ascending order of its key, begins after `after` and has at most `limit` items. Checked by
 ///   `apps_are_listed_by_id_in_pages`, `versions_are_listed_by_id_in_pages`, `deployments_are_listed_by_id_in_pages`,
-///   `environments_are_told_in_byte_order_in_pages`, `accounts_are_listed_by_creation_and_name_in_pages`,
+///   `credentials_are_listed_by_id_in_pages`, `environments_are_told_in_byte_order_in_pages`, `accounts_are_listed_by_creation_and_name_in_pages`,
 ///   `audit_entries_are_listed_by_index_in_pages`, `dead_letters_are_listed_by_log_and_position_in_pages`.
 /// - A list that is read page by page gives each item that exists the whole time exactly once, whatever is inserted and
 ///   deleted meanwhile. Checked by `pages_give_what_stays_exactly_once_whatever_comes_and_goes`.
@@ -123,6 +146,27 @@ pub trait Reader: Send + Sync {
     /// Accounts by time of creation, then by name.
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError>;
 
+    /// The session or API key with this id, also one that has expired; of a session with the account of its user as it is now.
+    ///
+    /// # Contract
+    /// The credential and the account are of one moment. Checked by `a_session_is_read_with_the_account_as_it_is`.
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError>;
+
+    /// Credentials by id, also those that have expired.
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError>;
+
+    /// Whether a credential that another service holds is known to be gone.
+    ///
+    /// # Contract
+    /// It is at least until the time that was told with it; then it may be forgotten. Checked by
+    /// `a_credential_elsewhere_is_gone_as_long_as_was_told`.
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError>;
+
     /// The answer that is remembered for `scope`, also when it has expired but is still there.
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError>;
 
@@ -171,13 +215,15 @@ pub trait Committer: Send + Sync {
     ///   `app_names_that_look_alike_are_different`, `a_version_is_never_inserted_over_another`,
     ///   `a_tag_is_taken_in_its_app_until_its_version_is_gone`, `tags_that_look_alike_are_different`,
     ///   `a_deployment_is_never_inserted_over_another`, `an_account_is_never_inserted_over_another`,
-    ///   `an_account_can_be_made_again_once_it_is_gone`.
+    ///   `an_account_can_be_made_again_once_it_is_gone`, `a_credential_is_never_inserted_over_another`.
     /// - An update or delete changes what is there at the expected revision, and nothing else. Checked by
     ///   `an_app_that_is_not_there_is_neither_changed_nor_deleted`, `an_app_is_changed_only_at_its_revision`,
     ///   `a_version_that_is_not_there_is_neither_changed_nor_deleted`, `a_version_is_changed_only_at_its_revision`,
     ///   `a_deployment_that_is_not_there_is_neither_changed_nor_deleted`,
     ///   `a_deployment_is_changed_only_at_its_revision`, `an_account_that_is_not_there_is_neither_changed_nor_deleted`,
-    ///   `another_password_changes_nothing_else`.
+    ///   `another_password_changes_the_revision_and_nothing_else`,
+    ///   `an_account_is_changed_only_at_its_revision`, `a_credential_is_renewed_only_at_its_revision`.
+    /// - A password that is hashed anew is the same one. Checked by `a_password_is_hashed_anew_as_long_as_it_is_the_same`.
     /// - Guards are the only rule about parents: a child may be committed without its parent and may outlive it, until
     ///   the cascade has seen the deletion. So no foreign keys. Checked by `a_version_reads_back_as_it_was_committed`,
     ///   `what_ran_before_runs_again_when_what_runs_is_gone`.
@@ -193,7 +239,7 @@ pub trait Committer: Send + Sync {
     ///   `no_change_of_a_version_is_lost_among_rivals`, `no_change_of_a_deployment_is_lost_among_rivals`,
     ///   `of_many_who_want_one_app_name_one_gets_it`, `of_many_who_want_one_tag_one_gets_it`,
     ///   `of_many_who_want_one_username_one_gets_it`, `of_many_who_end_one_deployment_one_does`,
-    ///   `of_many_who_use_one_key_one_is_let`, `of_many_who_move_one_checkpoint_one_does`,
+    ///   `of_many_who_renew_one_credential_one_does`, `of_many_who_use_one_key_one_is_let`, `of_many_who_move_one_checkpoint_one_does`,
     ///   `of_two_handles_that_want_one_name_one_gets_it`, `no_change_is_lost_between_handles`,
     ///   `of_two_handles_that_move_one_checkpoint_one_does`.
     /// - A checkpoint moves only from where it stands; each consumer has one for each log. Checked by
@@ -240,6 +286,20 @@ pub trait Committer: Send + Sync {
     /// # Errors
     /// [`StoreError::Unsupported`] for resources that this store does not keep, else only [`StoreError::Backend`].
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError>;
+
+    /// Counts an attempt, unless it is one too many by `rate`: then nothing is counted, and the answer is the time at which the next may
+    /// be made. It is no commit: no event tells of it. A bucket that is not filled any more may be forgotten, so that what is kept is
+    /// bounded by what was let through lately; a store need not keep it over a restart.
+    ///
+    /// # Contract
+    /// - Each bucket by itself goes by [`Rate::admit`]. Checked by `a_bucket_lets_a_burst_through_and_then_goes_by_the_rate`,
+    ///   `buckets_do_not_mix`.
+    /// - Attempts behave as if made one after the other, through whichever handles. Checked by
+    ///   `of_many_attempts_at_once_no_more_than_the_burst_are_let_through`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] from a store that keeps no accounts, else only [`StoreError::Backend`].
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError>;
 
     /// Removes events from the front of the log: the oldest, and those that follow it, as long as they stand at `up_to` or below
     /// and happened before `before`; at most `limit`.

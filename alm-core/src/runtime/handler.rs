@@ -6,7 +6,10 @@ use async_trait::async_trait;
 
 use crate::{
     changeset::{Change, Changeset, ConsumerName, Guard, Stamp},
-    domain::{AppId, DeploymentId, Event, EventData, EventType, NewAuditEntry, ParentId, SourceService, Timestamp},
+    domain::{
+        AppId, CredentialId, DeploymentId, Event, EventData, EventType, NewAuditEntry, ParentId, SourceService,
+        Timestamp,
+    },
     policy::Principal,
     ports::{BackendError, Reader, StoreError},
     services::{Alm, Context},
@@ -77,6 +80,7 @@ pub struct Effects {
     entries: Vec<NewAuditEntry>,
     known: Vec<(ParentId, AppId)>,
     gone: Vec<ParentId>,
+    revoked: Vec<(CredentialId, Timestamp)>,
 }
 
 impl Effects {
@@ -110,8 +114,17 @@ impl Effects {
         self.gone.push(parent);
     }
 
+    /// Adds that a session or API key that another service holds is gone; the last token that was issued for it expires at `until`.
+    pub fn revoke(&mut self, id: CredentialId, until: Timestamp) {
+        self.revoked.push((id, until));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.entries.is_empty() && self.known.is_empty() && self.gone.is_empty()
+        self.changes.is_empty()
+            && self.entries.is_empty()
+            && self.known.is_empty()
+            && self.gone.is_empty()
+            && self.revoked.is_empty()
     }
 
     /// They, added to what `base` makes of their stamp.
@@ -136,6 +149,9 @@ impl Effects {
         for parent in self.gone {
             changeset = changeset.parting(parent);
         }
+        for (id, until) in self.revoked {
+            changeset = changeset.revoking(id, until);
+        }
         changeset
     }
 }
@@ -153,6 +169,11 @@ impl HandlerContext<'_> {
     /// The time now, later than any event of this process.
     pub fn now(&self) -> Timestamp {
         self.0.later()
+    }
+
+    /// When the last of the tokens that are out by now expires.
+    pub(super) fn tokens_until(&self) -> Timestamp {
+        self.0.tokens_until()
     }
 
     /// Whether `event` is of another service, which has a store of its own.

@@ -30,6 +30,7 @@ mod integrator;
 mod letters;
 mod retention;
 mod role;
+mod sessions;
 mod tail;
 mod turn;
 
@@ -55,6 +56,7 @@ pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
 pub use integrator::{IntegrationError, Integrator};
 pub use letters::Retried;
 pub use retention::{Housekeeping, Removed, Retention};
+pub use sessions::Sessions;
 use tail::Tail;
 #[cfg(feature = "testing")]
 pub(crate) use turn::yield_now;

@@ -1,39 +1,22 @@
-//! Use cases of accounts and log-ins.
+//! Use cases of accounts.
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     changeset::{Change, Changeset},
-    domain::{Actor, NewUser, Password, Role, Subject, Timestamp, User, UserRecord, Username},
-    policy::{Action, Principal},
-    ports::{PasswordHasher, TokenClaims},
+    domain::{Invalid, NewUser, Password, Role, Subject, Timestamp, User, UserRecord, UserUpdate, Username},
+    policy::{Action, Principal, Rule},
+    ports::PasswordHasher,
 };
 
-use super::{Alm, Context, Created, Error, Limit, Page};
+use super::{Alm, Context, Created, Error, Limit, Page, Precondition, throttle::network};
 
-/// Accounts and log-ins. Got from [`Alm::accounts`].
+/// For how long after a log-in the own password may be set without showing it again.
+const FRESH_SECONDS: i64 = 5 * 60;
+
+/// Accounts. Got from [`Alm::accounts`].
 #[derive(Clone, Copy, Debug)]
 pub struct Accounts<'a>(pub(super) &'a Alm);
-
-/// A token, and for how long it counts.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IssuedToken {
-    /// The token. It is a secret.
-    pub token: String,
-    /// Seconds from its issue until it expires.
-    pub expires_in: u32,
-}
-
-/// What is remembered of a login: not the token, which is a secret, but what to make the same one of.
-#[derive(Serialize, Deserialize)]
-struct RememberedLogin {
-    id: Uuid,
-    role: Role,
-    issued_at: Timestamp,
-}
 
 impl Accounts<'_> {
     /// Creates an account.
@@ -42,17 +25,19 @@ impl Accounts<'_> {
     /// it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] when the name is taken, [`Error::NotConfigured`] without a password hasher; those of every
+    /// [`Error::AlreadyExists`] when the name is taken, [`Error::Invalid`] when the host's policy refuses the password,
+    /// [`Error::NotConfigured`] without a password hasher; those of every
     /// use case.
     pub async fn create(&self, cx: &Context, new: NewUser) -> Result<Created<User>, Error> {
         let alm = self.0;
         let principal = alm.authorize(cx, Action::CreateUser, Subject::Users).await?;
         let hasher = self.hasher()?;
-        let NewUser { username, password, role } = new;
+        let NewUser { username, password, role, grants } = new;
         let created = alm.once(cx, principal.name.as_str(), Action::CreateUser, async {
+            self.check(&username, &password).await?;
             let password_hash = hasher.hash(&password).await?;
             let stamp = alm.stamp(cx);
-            let record = UserRecord { user: User { username, role, created_at: stamp.at }, password_hash };
+            let record = UserRecord { user: User::create(username, role, grants, stamp.at), password_hash };
             let changeset = Changeset::of(stamp, Change::user_created(&record), alm.event_id());
             Ok((record, changeset))
         });
@@ -92,78 +77,108 @@ impl Accounts<'_> {
         alm.commit(cx, changeset).await.map(drop)
     }
 
-    /// Gives an account another password.
+    /// Gives an account another password. Its sessions are over, also the one that this is asked for in: whoever else had the old
+    /// password is out.
+    ///
+    /// Whoever sets the own password in a session shows the `current` one, unless the log-in was in the last five minutes: who has got hold
+    /// of a token must not get the account for good (OWASP ASVS 5.0, 6.2.3).
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotConfigured`] without a password hasher; those of every use case.
-    pub async fn set_password(&self, cx: &Context, username: &Username, password: &Password) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::Invalid`] when the host's policy refuses it or the current one is wrong or missing,
+    /// [`Error::Throttled`], [`Error::NotConfigured`] without a password hasher; those of every use case.
+    pub async fn set_password(
+        &self,
+        cx: &Context,
+        username: &Username,
+        password: &Password,
+        current: Option<&Password>,
+    ) -> Result<(), Error> {
         let alm = self.0;
         let subject = Subject::User(username.clone());
         let principal = alm.authorize(cx, Action::SetPassword, subject.clone()).await?;
         let hasher = self.hasher()?;
         // Hashing is dear, so it is looked first; the commit looks again.
         let Some(record) = alm.inner.store.user(username).await? else { return Err(Error::NotFound(subject)) };
-        // A token whose subject only happens to be the name of an account must not become more than it is.
-        if principal.role != Role::Admin && principal.role != record.user.role {
-            alm.record_denial(cx, Action::SetPassword, &subject).await?;
-            return Err(Error::Denied { action: Action::SetPassword, subject });
+        let by_right = Rule { own: false, ..Action::SetPassword.rule() }.allows(principal, &subject.clone().into());
+        if !by_right {
+            self.is_own(cx, principal, &record).await?;
+            self.check_current(cx, principal, &record, current).await?;
         }
+        self.check(username, password).await?;
         let password_hash = hasher.hash(password).await?;
+        // It takes a while: what was changed meanwhile must not be undone by one who could not ask for it any more.
+        let now = alm.inner.store.user(username).await?.ok_or(Error::NotFound(subject.clone()))?;
+        if now.user.revision != record.user.revision || now.user.created_at != record.user.created_at {
+            return Err(Error::Contended(subject));
+        }
         let changeset = Changeset::of(alm.stamp(cx), Change::password_changed(username, password_hash), alm.event_id());
         alm.commit(cx, changeset).await.map(drop)
     }
 
-    /// Gives a token for the right password. Success and failure both go on record.
-    ///
-    /// With an idempotency key, the same token comes again as long as it counts, at most for 24 hours.
+    /// Fails unless who acts under the name of an account is its holder: in a session of it, or with no less than the account may itself.
+    /// A token whose subject only happens to be the name of an account must not become more than it is.
+    async fn is_own(&self, cx: &Context, principal: &Principal, record: &UserRecord) -> Result<(), Error> {
+        let may_as_much = principal.role == record.user.role
+            && record.user.grants.iter().all(|grant| principal.scopes.contains(&grant.to_string()));
+        if principal.credential.is_some() || may_as_much {
+            return Ok(());
+        }
+        let subject = Subject::User(record.user.username.clone());
+        self.0.record_denial(cx, Action::SetPassword, &subject).await?;
+        Err(Error::Denied { action: Action::SetPassword, subject })
+    }
+
+    /// Fails unless who acts in a session knows the password or has just shown it.
+    async fn check_current(
+        &self,
+        cx: &Context,
+        principal: &Principal,
+        record: &UserRecord,
+        current: Option<&Password>,
+    ) -> Result<(), Error> {
+        let alm = self.0;
+        let Some(id) = principal.credential else { return Ok(()) };
+        let Some(current) = current else {
+            let held = alm.inner.store.credential(id).await?;
+            let logged_in = held.map(|held| held.credential.created_at);
+            let is_fresh = logged_in.is_some_and(|at| alm.now() < at.plus_seconds(FRESH_SECONDS));
+            let detail = "must be the current password, as the log-in was more than five minutes ago";
+            return if is_fresh { Ok(()) } else { Err(Error::field("/current_password", "missing-field", detail)) };
+        };
+        alm.attempt(&record.user.username, cx.address().map(network)).await?;
+        if self.hasher()?.verify(current, Some(&record.password_hash)).await? {
+            return Ok(());
+        }
+        Err(Error::field("/current_password", "wrong-password", "is not the current password"))
+    }
+
+    /// Gives an account another role and other grants, not one's own. Its sessions are over: what they could do may be less now.
     ///
     /// # Errors
-    /// [`Error::WrongCredentials`], [`Error::Busy`], [`Error::NotConfigured`] without a password hasher and a token issuer;
-    /// those of every use case.
-    pub async fn login(
+    /// [`Error::NotFound`], [`Error::PreconditionFailed`], [`Error::OwnAccount`]; those of every use case.
+    pub async fn update(
         &self,
         cx: &Context,
         username: &Username,
-        password: &Password,
-    ) -> Result<Created<IssuedToken>, Error> {
+        update: UserUpdate,
+        precondition: &Precondition,
+    ) -> Result<User, Error> {
         let alm = self.0;
-        let hasher = self.hasher()?;
-        let issuer = alm.inner.issuer.as_ref().ok_or(Error::NotConfigured("a token issuer"))?;
-        let record = alm.inner.store.user(username).await?;
-        let right = hasher.verify(password, record.as_ref().map(|record| &record.password_hash)).await?;
-        let Some(record) = record.filter(|_| right) else {
-            let changeset = Changeset::of(alm.stamp(cx), Change::login_failed(username), alm.event_id());
-            alm.commit(cx, changeset).await?;
-            return Err(Error::WrongCredentials);
-        };
-        let lifetime = alm.inner.token_seconds;
-        let role = record.user.role;
-        let claims = |login: &RememberedLogin| TokenClaims {
-            id: login.id,
-            principal: Principal::new(Actor::from(username), login.role),
-            issued_at: login.issued_at,
-            expires_at: login.issued_at.plus_seconds(i64::from(lifetime)),
-        };
-        let mut token = None;
-        let login = alm.once_for(i64::from(lifetime), cx, username.as_str(), Action::Login, async {
-            let mut stamp = alm.stamp(cx);
-            stamp.actor = Actor::from(username);
-            let login = RememberedLogin { id: alm.uuid(), role, issued_at: alm.now() };
-            // Signed before it goes on record: a login that gets no token is none.
-            token = Some(issuer.issue(&claims(&login)).await?);
-            Ok((login, Changeset::of(stamp, Change::login_succeeded(username), alm.event_id())))
-        });
-        let Created { value: login, replayed } = login.await?;
-        if login.role != role {
-            // The account has been made anew meanwhile, so this is another request.
-            return Err(Error::IdempotencyMismatch);
+        let subject = || Subject::User(username.clone());
+        let principal = alm.authorize(cx, Action::UpdateUser, subject()).await?;
+        if principal.name.as_str() == username.as_str() {
+            return Err(Error::OwnAccount);
         }
-        let token = match token {
-            Some(token) => token,
-            None => issuer.issue(&claims(&login)).await?,
-        };
-        let value = IssuedToken { token, expires_in: lifetime };
-        Ok(Created { value, replayed })
+        alm.with_retries(subject, || async {
+            let record = alm.inner.store.user(username).await?.ok_or(Error::NotFound(subject()))?;
+            precondition.check(subject(), record.user.revision)?;
+            let UserUpdate { role, grants } = update.clone();
+            let Some(updated) = record.user.update(role, grants) else { return Ok(record.user) };
+            let change = Change::user_updated(&updated, record.user.revision);
+            alm.commit(cx, Changeset::of(alm.stamp(cx), change, alm.event_id())).await?;
+            Ok(updated)
+        })
+        .await
     }
 
     /// Creates the account `admin` if there is no account at all; says whether it did. For the host to call at start, also in
@@ -177,7 +192,7 @@ impl Accounts<'_> {
             return Ok(false);
         }
         let username = Username::admin();
-        let new = NewUser { username, password: password.clone(), role: Role::Admin };
+        let new = NewUser { username, password: password.clone(), role: Role::Admin, grants: BTreeSet::new() };
         match self.create(&Context::new(Principal::system()), new).await {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists(_)) => Ok(false),
@@ -185,13 +200,16 @@ impl Accounts<'_> {
         }
     }
 
-    fn hasher(&self) -> Result<&Arc<dyn PasswordHasher>, Error> {
-        self.0.inner.hasher.as_ref().ok_or(Error::NotConfigured("a password hasher"))
+    /// Whether the host's policy lets `password` be set.
+    async fn check(&self, username: &Username, password: &Password) -> Result<(), Error> {
+        let Some(policy) = &self.0.inner.password_policy else { return Ok(()) };
+        match policy.refusal(password, username).await? {
+            Some(rejected) => Err(Invalid::field(rejected.at("/password")).into()),
+            None => Ok(()),
+        }
     }
-}
 
-impl std::fmt::Debug for IssuedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    pub(super) fn hasher(&self) -> Result<&Arc<dyn PasswordHasher>, Error> {
+        self.0.inner.hasher.as_ref().ok_or(Error::NotConfigured("a password hasher"))
     }
 }

@@ -4,17 +4,20 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
     changeset::ConsumerName,
-    domain::{Services, Subject, Timestamp},
+    domain::{Services, SourceService, Subject, Timestamp},
     policy::{Action, Place, Principal, Target},
-    ports::{Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Ids, PasswordHasher, Store, TokenIssuer},
+    ports::{
+        AuthError, Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Ids, PasswordHasher,
+        PasswordPolicy, Secrets, Store, TokenIssuer,
+    },
     runtime::{Handler, Retention},
 };
 
 #[cfg(feature = "tlog")]
 use super::AuditTree;
 use super::{
-    Accounts, AlmBuilder, Apps, Audit, Context, Deployments, Error, Log, Versions, id_pool::IdPool,
-    idempotency::Running, store_state::Seen,
+    Accounts, AlmBuilder, ApiKeys, Apps, Audit, Context, Deployments, Error, Log, LoginLimits, Sessions, Versions,
+    id_pool::IdPool, idempotency::Running, store_state::Seen, throttle::Refused,
 };
 
 /// ALM: every use case, over the adapters that the host has plugged in. Cheap to clone; all clones are one.
@@ -35,7 +38,12 @@ pub(crate) struct Inner {
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) issuer: Option<Arc<dyn TokenIssuer>>,
     pub(super) hasher: Option<Arc<dyn PasswordHasher>>,
+    pub(super) password_policy: Option<Arc<dyn PasswordPolicy>>,
+    pub(super) secrets: Option<Arc<dyn Secrets>>,
     pub(super) token_seconds: u32,
+    pub(super) session_seconds: u32,
+    pub(super) login_limits: LoginLimits,
+    pub(super) refused: Refused,
     pub(crate) services: Services,
     pub(crate) bus: Option<Arc<dyn EventBus>>,
     pub(crate) inbox: Option<ConsumerName>,
@@ -75,9 +83,27 @@ impl Alm {
         Audit(self)
     }
 
-    /// Accounts and log-ins.
+    /// Accounts.
     pub fn accounts(&self) -> Accounts<'_> {
         Accounts(self)
+    }
+
+    /// Log-ins, and what follows from them.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    /// API keys.
+    pub fn api_keys(&self) -> ApiKeys<'_> {
+        ApiKeys(self)
+    }
+
+    /// Who `cx` acts for.
+    ///
+    /// # Errors
+    /// Those of every use case.
+    pub async fn whoami<'c>(&self, cx: &'c Context) -> Result<&'c Principal, Error> {
+        self.authorize(cx, Action::WhoAmI, Subject::Users).await
     }
 
     /// The event log.
@@ -100,13 +126,26 @@ impl Alm {
         &self.inner.store
     }
 
-    /// Who `token` belongs to.
+    /// Who `token`, an access token or an API key, belongs to. A token that was issued in a session or for an API key counts no longer
+    /// than that does: where the accounts are, from the moment at which it ends; elsewhere, once that is heard.
     ///
     /// # Errors
-    /// [`Error::Token`] when it does not count, [`Error::NotConfigured`] without an authenticator.
+    /// [`Error::Token`] when it does not count, [`Error::NotConfigured`] without an authenticator; those of the store.
     pub async fn authenticate(&self, token: &str) -> Result<Principal, Error> {
+        let has_accounts = self.inner.services.has(SourceService::AuthService);
+        if has_accounts && ApiKeys::is_key(token) {
+            return self.api_keys().authenticate(token).await;
+        }
         let authenticator = self.inner.authenticator.as_ref().ok_or(Error::NotConfigured("an authenticator"))?;
-        Ok(authenticator.authenticate(token, self.now()).await?)
+        let principal = authenticator.authenticate(token, self.now()).await?;
+        let Some(id) = principal.credential else { return Ok(principal) };
+        let counts = if has_accounts {
+            let held = self.inner.store.credential(id).await?.filter(|held| held.credential.counts(self.now()));
+            held.is_some_and(|held| held.credential.username().is_none() || held.current_account().is_some())
+        } else {
+            !self.inner.store.is_revoked(id).await?
+        };
+        if counts { Ok(principal) } else { Err(AuthError::Invalid.into()) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -138,7 +177,10 @@ impl Alm {
         if authorizer.authorize(principal, action, &target).await == Decision::Allowed {
             return Ok(principal);
         }
-        target.place = place.await?;
+        // Where it is opens nothing to one who has no grants, and may cost a call to another service.
+        if principal.grants().next().is_some() {
+            target.place = place.await?;
+        }
         if target.place.is_some() && authorizer.authorize(principal, action, &target).await == Decision::Allowed {
             return Ok(principal);
         }

@@ -7,15 +7,17 @@ use crate::{
     domain::{EnvironmentName, Services, SourceService, Timestamp},
     policy::RoleTable,
     ports::{
-        Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, Store, SystemClock, SystemIds,
-        TokenIssuer,
+        Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, PasswordPolicy, Secrets, Store,
+        SystemClock, SystemIds, TokenIssuer,
     },
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention, Sessions},
 };
 
 #[cfg(feature = "tlog")]
 use super::AuditTree;
-use super::{Alm, alm::Inner, id_pool::IdPool, idempotency::Running, store_state::Seen};
+use super::{
+    Alm, LoginLimits, alm::Inner, id_pool::IdPool, idempotency::Running, store_state::Seen, throttle::Refused,
+};
 
 /// Puts [`Alm`] together. Got from [`Alm::builder`].
 #[must_use = "`build` makes an `Alm` of it"]
@@ -28,7 +30,11 @@ pub struct AlmBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     issuer: Option<Arc<dyn TokenIssuer>>,
     hasher: Option<Arc<dyn PasswordHasher>>,
+    password_policy: Option<Arc<dyn PasswordPolicy>>,
+    secrets: Option<Arc<dyn Secrets>>,
     token_seconds: u32,
+    session_seconds: u32,
+    login_limits: LoginLimits,
     auto_deploy: Vec<EnvironmentName>,
     services: Services,
     bus: Option<Arc<dyn EventBus>>,
@@ -50,7 +56,11 @@ impl AlmBuilder {
             authenticator: None,
             issuer: None,
             hasher: None,
+            password_policy: None,
+            secrets: None,
             token_seconds: 900,
+            session_seconds: 30 * 24 * 60 * 60,
+            login_limits: LoginLimits::default(),
             auto_deploy: Vec::new(),
             services: Services::ALL,
             bus: None,
@@ -93,7 +103,19 @@ impl AlmBuilder {
         self
     }
 
-    /// What makes the tokens of [`Accounts::login`](super::Accounts::login).
+    /// Which passwords may be set; every one of 8 characters to 256 bytes unless told.
+    pub fn password_policy(mut self, policy: Arc<dyn PasswordPolicy>) -> Self {
+        self.password_policy = Some(policy);
+        self
+    }
+
+    /// What makes the secrets of sessions and API keys; without it there are none, and no one can log in.
+    pub fn secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// What makes the tokens of [`Sessions::login`](super::Sessions::login).
     pub fn token_issuer(mut self, issuer: Arc<dyn TokenIssuer>) -> Self {
         self.issuer = Some(issuer);
         self
@@ -108,6 +130,18 @@ impl AlmBuilder {
     /// For how many seconds the token of a login counts; 900 unless told.
     pub fn token_seconds(mut self, seconds: u32) -> Self {
         self.token_seconds = seconds;
+        self
+    }
+
+    /// After how many seconds one has to log in again, however often the token was refreshed; 30 days unless told.
+    pub fn session_seconds(mut self, seconds: u32) -> Self {
+        self.session_seconds = seconds;
+        self
+    }
+
+    /// How many attempts to log in are let through.
+    pub fn login_limits(mut self, limits: LoginLimits) -> Self {
+        self.login_limits = limits;
         self
     }
 
@@ -170,6 +204,7 @@ impl AlmBuilder {
         if has(SourceService::VersionService) || has(SourceService::DeploymentService) {
             handlers.push(Arc::new(Cascade::of(self.services)));
         }
+        handlers.push(Arc::new(Sessions::of(self.services)));
         if has(SourceService::DeploymentService) {
             handlers.push(Arc::new(AutoDeploy::to(self.auto_deploy)));
         }
@@ -187,7 +222,12 @@ impl AlmBuilder {
                 authenticator: self.authenticator,
                 issuer: self.issuer,
                 hasher: self.hasher,
+                password_policy: self.password_policy,
+                secrets: self.secrets,
                 token_seconds: self.token_seconds,
+                session_seconds: self.session_seconds,
+                login_limits: self.login_limits,
+                refused: Refused::default(),
                 handlers,
                 retention: self.retention,
                 #[cfg(feature = "tlog")]

@@ -1,5 +1,7 @@
 //! Who calls, and what belongs to the call.
 
+use std::net::IpAddr;
+
 use crate::{
     changeset::{Fingerprint, IdempotencyKey},
     domain::{Actor, TraceParent},
@@ -13,6 +15,7 @@ pub struct Context {
     request_id: Option<String>,
     trace: Option<TraceParent>,
     idempotency: Option<Idempotency>,
+    address: Option<IpAddr>,
 }
 
 /// With which key a request was sent, and what it asked for.
@@ -28,6 +31,13 @@ impl Context {
     /// A call by `principal`.
     pub fn new(principal: Principal) -> Self {
         Self { principal: Some(principal), ..Self::default() }
+    }
+
+    /// The same call by `principal`.
+    #[must_use]
+    pub(crate) fn with_principal(mut self, principal: Principal) -> Self {
+        self.principal = Some(principal);
+        self
     }
 
     /// A call by someone who has not said who they are.
@@ -56,6 +66,13 @@ impl Context {
         self
     }
 
+    /// The same call from this address, by which log-ins are counted.
+    #[must_use]
+    pub fn with_address(mut self, address: impl Into<Option<IpAddr>>) -> Self {
+        self.address = address.into();
+        self
+    }
+
     /// Who calls.
     pub fn principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
@@ -69,6 +86,10 @@ impl Context {
     /// The trace.
     pub fn trace(&self) -> Option<&TraceParent> {
         self.trace.as_ref()
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     pub(crate) fn idempotency(&self) -> Option<&Idempotency> {

@@ -1,6 +1,8 @@
 //! Why a use case did not happen, as meanings. Whatever the error, nothing was changed unless [`Error::outcome`] says
 //! that it can't be known.
 
+use std::time::Duration;
+
 use crate::{
     domain::{FieldError, IllegalTransition, Invalid, Position, Rejected, Revision, Subject},
     policy::Action,
@@ -20,6 +22,9 @@ pub enum Error {
     /// The token does not count.
     #[error(transparent)]
     Token(AuthError),
+    /// The token is of no session that could be ended: it was not got by a log-in.
+    #[error("this token is of no session; it counts until it expires")]
+    NoSession,
     /// There is no such account, or the password is another one; which of them is not told.
     #[error("the username or the password is wrong")]
     WrongCredentials,
@@ -40,8 +45,8 @@ pub enum Error {
     /// The deployment's status can't move like that.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),
-    /// An account can't delete itself: it takes another to lock it out.
-    #[error("an account cannot delete itself")]
+    /// An account can't delete itself or change its role: it takes another to lock it out.
+    #[error("an account cannot delete itself or change its own role")]
     OwnAccount,
     /// The resource is at another revision than the caller requires.
     #[error("{subject} is at revision {actual}")]
@@ -60,6 +65,12 @@ pub enum Error {
     /// Others changed the same thing again and again; nothing was changed.
     #[error("{0} is being changed by many at once")]
     Contended(Subject),
+    /// There were too many attempts to log in.
+    #[error("too many attempts to log in; try again later")]
+    Throttled {
+        /// When the next may be made.
+        retry_after: Duration,
+    },
     /// Too many passwords are being checked at once.
     #[error("too many passwords are being checked")]
     Busy,
@@ -106,12 +117,14 @@ impl Error {
             },
             Self::Unauthenticated => "unauthenticated",
             Self::Token(error) => error.code(),
+            Self::NoSession => "no-session",
             Self::WrongCredentials => "wrong-credentials",
             Self::Denied { .. } => "forbidden",
             Self::NotFound(_) => "not-found",
             Self::AlreadyExists(Unique::AppName(_)) => "app-name-taken",
             Self::AlreadyExists(Unique::VersionTag { .. }) => "version-tag-taken",
             Self::AlreadyExists(Unique::Username(_)) => "username-taken",
+            Self::AlreadyExists(Unique::ApiKeyName(_)) => "api-key-name-taken",
             Self::AlreadyExists(Unique::Id(_) | Unique::IdempotencyKey) => "already-exists",
             Self::IllegalTransition(_) => "illegal-transition",
             Self::OwnAccount => "own-account",
@@ -119,6 +132,7 @@ impl Error {
             Self::IdempotencyMismatch => "idempotency-key-reused",
             Self::IdempotencyInProgress => "idempotency-key-in-progress",
             Self::Contended(_) => "contended",
+            Self::Throttled { .. } => "too-many-logins",
             Self::Busy => "busy",
             Self::EventTooLarge { .. } => "event-too-large",
             Self::Gone { .. } => "gone",
@@ -131,12 +145,13 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::IdempotencyInProgress | Self::Contended(_) | Self::Busy => true,
+            Self::IdempotencyInProgress | Self::Contended(_) | Self::Throttled { .. } | Self::Busy => true,
             Self::Store(error) => error.is_retryable(),
             Self::Backend(error) | Self::Token(AuthError::Backend(error)) => error.is_retryable(),
             Self::Invalid(_)
             | Self::Unauthenticated
             | Self::Token(_)
+            | Self::NoSession
             | Self::WrongCredentials
             | Self::Denied { .. }
             | Self::NotFound(_)
@@ -159,6 +174,7 @@ impl Error {
             Self::Invalid(_)
             | Self::Unauthenticated
             | Self::Token(_)
+            | Self::NoSession
             | Self::WrongCredentials
             | Self::Denied { .. }
             | Self::NotFound(_)
@@ -169,6 +185,7 @@ impl Error {
             | Self::IdempotencyMismatch
             | Self::IdempotencyInProgress
             | Self::Contended(_)
+            | Self::Throttled { .. }
             | Self::Busy
             | Self::EventTooLarge { .. }
             | Self::Gone { .. }

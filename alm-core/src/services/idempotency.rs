@@ -11,7 +11,7 @@ use crate::{
     changeset::{Changeset, Fingerprint, IdempotencyRecord, IdempotencyScope},
     domain::Timestamp,
     policy::Action,
-    ports::{BackendError, StoreError, Unique},
+    ports::{BackendError, Contention, StoreError, Unique},
 };
 
 use super::{Alm, Context, Error, Idempotency};
@@ -108,15 +108,16 @@ impl Alm {
             Ok(_) => Ok(Created { value, replayed: false }),
             // Perhaps another process was faster with the same key: then its record stands in the way, or what it created
             // with it, and its answer is there.
-            Err(error @ (Error::AlreadyExists(_) | Error::Store(StoreError::GuardFailed(_)))) => {
-                match self.replay(&ticket).await? {
-                    Some(value) => Ok(Created { value, replayed: true }),
-                    None if matches!(error, Error::AlreadyExists(Unique::IdempotencyKey)) => {
-                        Err(Error::IdempotencyInProgress)
-                    }
-                    None => Err(error),
+            Err(
+                error @ (Error::AlreadyExists(_)
+                | Error::Store(StoreError::GuardFailed(_) | StoreError::Conflict(Contention::Revision(_)))),
+            ) => match self.replay(&ticket).await? {
+                Some(value) => Ok(Created { value, replayed: true }),
+                None if matches!(error, Error::AlreadyExists(Unique::IdempotencyKey)) => {
+                    Err(Error::IdempotencyInProgress)
                 }
-            }
+                None => Err(error),
+            },
             Err(error) => Err(error),
         }
     }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod alm;
+mod api_keys;
 mod apps;
 mod audit;
 #[cfg(feature = "tlog")]
@@ -19,13 +20,17 @@ mod log;
 mod page;
 mod parents;
 mod precondition;
+mod sessions;
+mod shown;
 mod store_state;
+mod throttle;
 #[cfg(feature = "tlog")]
 mod verify;
 mod versions;
 
-pub use accounts::{Accounts, IssuedToken};
+pub use accounts::Accounts;
 pub use alm::Alm;
+pub use api_keys::{ApiKeys, IssuedApiKey};
 pub use apps::Apps;
 pub use audit::Audit;
 #[cfg(feature = "tlog")]
@@ -40,7 +45,9 @@ pub use idempotency::Created;
 pub use log::Log;
 pub use page::{Limit, Page};
 pub use precondition::Precondition;
+pub use sessions::{IssuedTokens, MAX_SESSIONS, Sessions};
 pub use store_state::StoreState;
+pub use throttle::{LoginLimits, network};
 #[cfg(feature = "tlog")]
 pub use verify::{AuditSource, Leaf, Tampered, Tampering, Verification, VerifyError, verify_audit};
 pub use versions::Versions;

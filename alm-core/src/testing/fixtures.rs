@@ -18,7 +18,9 @@
 //! All of them, when what they are given breaks the rules of the domain.
 #![expect(clippy::missing_panics_doc, reason = "said once, for the whole module")]
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+use uuid::Uuid;
 
 use crate::{
     changeset::{
@@ -26,9 +28,10 @@ use crate::{
         Stamp,
     },
     domain::{
-        Actor, App, AppId, AppName, Changelog, ChangesetId, Deployment, DeploymentId, DeploymentStatus, Description,
-        EnvironmentName, Event, EventData, EventId, Labels, LogId, LoginFailed, NewAuditEntry, NewEvent, PasswordHash,
-        Position, Revision, Role, Subject, Tag, Timestamp, User, UserRecord, Username, Version, VersionId,
+        Actor, ApiKeyName, App, AppId, AppName, Changelog, ChangesetId, Credential, CredentialId, Deployment,
+        DeploymentId, DeploymentStatus, Description, EnvironmentName, Event, EventData, EventId, Grant, Labels, LogId,
+        LoginFailed, NewApiKey, NewAuditEntry, NewEvent, PasswordHash, Position, Revision, Role, SecretHash, Subject,
+        Tag, Timestamp, User, UserRecord, Username, Version, VersionId,
     },
     policy::Action,
     ports::{Growth, Ids, KeptCheckpoint, KeptTile, SystemIds, TileId},
@@ -119,8 +122,31 @@ pub fn successful(id: i64, version: i64, app: i64, finished: i64) -> Deployment 
 
 /// The account of a user, whose password hash is no real one.
 pub fn account(name: &str) -> UserRecord {
-    let user = User { username: username(name), role: Role::User, created_at: at(0) };
+    let user = User::create(username(name), Role::User, BTreeSet::new(), at(0));
     UserRecord { user, password_hash: PasswordHash::new("hash") }
+}
+
+/// The id of a session or an API key.
+pub fn credential_id(id: u128) -> CredentialId {
+    CredentialId::new(Uuid::from_u128(id))
+}
+
+/// The hash of a secret that no one knows.
+pub fn secret_hash(byte: u8) -> SecretHash {
+    SecretHash::new([byte; 32])
+}
+
+/// A session of the account `of` as it is, from 5 until 1000 microseconds after the epoch.
+pub fn session(id: u128, of: &UserRecord) -> Credential {
+    Credential::session(credential_id(id), &of.user, secret_hash(1), at(5), at(1_000))
+}
+
+/// An API key from 7 microseconds after the epoch on, for a minute, with a grant.
+pub fn api_key(id: u128, name: &str) -> Credential {
+    let name = ApiKeyName::parse(name).expect("the name of an API key");
+    let grants = BTreeSet::from([Grant::parse("deployer:7/prod").expect("a grant")]);
+    let new = NewApiKey { name, role: Role::Viewer, grants, seconds: 60 };
+    Credential::api_key(credential_id(id), new, secret_hash(2), at(7))
 }
 
 /// A stamp of its own, by `ada`, at so many microseconds after the epoch.

@@ -1,11 +1,20 @@
 //! Histories can be committed from their first changeset to their last, and hold everything there is.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alm_core::{
     changeset::{Changeset, Guard, Write},
-    domain::{App, AuditEntry, Deployment, Event, EventType, LogId, Position, User, Version},
-    ports::{AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, Reader, VersionFilter},
+    domain::{
+        App, AuditEntry, Credential, CredentialId, Deployment, Event, EventType, Holder, LogId, Position, User,
+        UserRecord, Username, Version,
+    },
+    ports::{
+        AppFilter, AuditFilter, Committer, CredentialFilter, DeploymentFilter, EventLog, HeldCredential, Reader,
+        VersionFilter,
+    },
     testing::{
         property,
         strategies::{History, history},
@@ -26,13 +35,19 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 type Sight = (Vec<App>, Vec<Version>, Vec<Deployment>, Vec<User>, Vec<AuditEntry>, Vec<Arc<Event>>);
 
-/// What a store shows after a history.
-async fn told(log: LogId, changesets: Vec<Changeset>) -> Sight {
+/// A store after a history.
+async fn committed(log: LogId, changesets: Vec<Changeset>) -> MemoryStore {
     let store = MemoryStore::with_log_id(log);
     for changeset in changesets {
         let shown = format!("{changeset:?}");
         store.commit(changeset).await.unwrap_or_else(|error| panic!("{error}: {shown}"));
     }
+    store
+}
+
+/// What a store shows after a history.
+async fn told(log: LogId, changesets: Vec<Changeset>) -> Sight {
+    let store = committed(log, changesets).await;
     (
         store.apps(&AppFilter::default(), None, ALL).await.unwrap(),
         store.versions(&VersionFilter::default(), None, ALL).await.unwrap(),
@@ -74,6 +89,87 @@ proptest! {
     }
 }
 
+/// The accounts and credentials that must be there after some changesets, told without a store; and every credential that there
+/// ever was.
+#[derive(Default)]
+struct Accounts {
+    users: BTreeMap<Username, UserRecord>,
+    credentials: BTreeMap<CredentialId, Credential>,
+    ever: BTreeSet<CredentialId>,
+}
+
+impl Accounts {
+    fn make(&mut self, write: &Write) {
+        match write.clone() {
+            Write::InsertUser(record) => drop(self.users.insert(record.user.username.clone(), record)),
+            Write::UpdateUser { user, expected } => {
+                let record = self.users.get_mut(&user.username).unwrap();
+                assert_eq!((record.user.revision, expected.next()), (expected, user.revision));
+                record.user = user;
+            }
+            Write::SetPassword { username, password_hash } => {
+                let record = self.users.get_mut(&username).unwrap();
+                record.user.revision = record.user.revision.next();
+                record.password_hash = password_hash;
+            }
+            Write::RehashPassword { username, old, new } => {
+                if let Some(record) = self.users.get_mut(&username).filter(|record| record.password_hash == old) {
+                    record.password_hash = new;
+                }
+            }
+            Write::DeleteUser { username } => drop(self.users.remove(&username)),
+            Write::InsertCredential(credential) => {
+                self.ever.insert(credential.id);
+                // At its log-in a session is one of the account as it is.
+                if let Holder::Session(session) = &credential.holder {
+                    assert!(session.is_of(&self.users[&session.username].user));
+                }
+                assert_eq!(self.credentials.insert(credential.id, credential), None);
+            }
+            Write::UpdateCredential { credential, expected } => {
+                let old = self.credentials.insert(credential.id, credential.clone()).unwrap();
+                assert_eq!((old.revision, expected.next()), (expected, credential.revision));
+            }
+            Write::DeleteCredential { id } => drop(self.credentials.remove(&id).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+async fn has_accounts(store: &MemoryStore, expected: &Accounts) -> Result<(), TestCaseError> {
+    let users = store.users(None, ALL).await.unwrap();
+    prop_assert_eq!(users.len(), expected.users.len());
+    for (username, record) in &expected.users {
+        prop_assert_eq!(store.user(username).await.unwrap(), Some(record.clone()));
+    }
+    for id in &expected.ever {
+        let credential = expected.credentials.get(id).cloned();
+        let held = credential.map(|credential| {
+            let account = credential.username().and_then(|username| expected.users.get(username));
+            HeldCredential { account: account.map(|record| record.user.clone()), credential }
+        });
+        prop_assert_eq!(store.credential(*id).await.unwrap(), held);
+    }
+    let names: BTreeSet<_> = expected.credentials.values().filter_map(Credential::username).cloned().collect();
+    for filter in names.into_iter().map(CredentialFilter::SessionsOf).chain([CredentialFilter::ApiKeys]) {
+        let listed: Vec<_> = expected.credentials.values().filter(|one| filter.matches(one)).cloned().collect();
+        prop_assert_eq!(store.credentials(&filter, None, ALL).await.unwrap(), listed);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(property(128))]
+
+    #[test]
+    fn accounts_and_credentials_are_there_as_they_were_written(history in history()) {
+        let changesets = history.changesets();
+        let mut expected = Accounts::default();
+        changesets.iter().flat_map(Changeset::writes).for_each(|write| expected.make(write));
+        block_on(async { has_accounts(&committed(History::LOG, changesets).await, &expected).await })?;
+    }
+}
+
 fn kind(write: &Write) -> &'static str {
     match write {
         Write::InsertApp(_) => "insert app",
@@ -88,6 +184,11 @@ fn kind(write: &Write) -> &'static str {
         Write::InsertUser(_) => "insert user",
         Write::SetPassword { .. } => "set password",
         Write::DeleteUser { .. } => "delete user",
+        Write::UpdateUser { .. } => "update user",
+        Write::RehashPassword { .. } => "rehash password",
+        Write::InsertCredential(_) => "insert credential",
+        Write::UpdateCredential { .. } => "update credential",
+        Write::DeleteCredential { .. } => "delete credential",
         Write::RecordAudit(_) => "record audit",
         Write::RememberOutcome(_) => "remember outcome",
         Write::BuryEvent(_) => "bury event",
@@ -107,7 +208,7 @@ fn fixed(count: usize) -> impl Iterator<Item = History> {
 fn histories_hold_every_kind_of_write_event_and_guard() {
     let changesets: Vec<_> = fixed(200).flat_map(|history| history.changesets()).collect();
     let writes: BTreeSet<_> = changesets.iter().flat_map(Changeset::writes).map(kind).collect();
-    assert_eq!(writes.len(), 15, "{writes:?}");
+    assert_eq!(writes.len(), 20, "{writes:?}");
     let events: BTreeSet<_> =
         changesets.iter().flat_map(Changeset::events).map(|event| event.data.type_name()).collect();
     assert_eq!(events, EventType::ALL.iter().map(|kind| kind.as_str()).collect());
@@ -135,6 +236,51 @@ fn names_and_remembered_answers_come_again() {
         writes.any(|write| matches!(write, Write::RememberOutcome(record) if !scopes.insert(record.scope.clone())))
     });
     assert!(again, "no key was used again after its answer had expired");
+}
+
+/// Whether in one of the histories something happens, when they are made one write after the other.
+fn ever(histories: &[Vec<Changeset>], happens: impl Fn(&Accounts, &Write) -> bool) -> bool {
+    histories.iter().any(|changesets| {
+        let mut accounts = Accounts::default();
+        changesets.iter().flat_map(Changeset::writes).any(|write| {
+            let happens = happens(&accounts, write);
+            accounts.make(write);
+            happens
+        })
+    })
+}
+
+#[test]
+fn what_can_be_told_apart_of_accounts_and_credentials_happens() {
+    let histories: Vec<_> = fixed(200).map(|history| history.changesets()).collect();
+    let is_outlived = |before: &Accounts, write: &Write| match write {
+        Write::UpdateCredential { credential: Credential { holder: Holder::Session(session), .. }, .. } => {
+            !before.users.get(&session.username).is_some_and(|record| session.is_of(&record.user))
+        }
+        _ => false,
+    };
+    assert!(ever(&histories, is_outlived), "a session is renewed that outlives what its account was");
+    let leaves_sessions = |before: &Accounts, write: &Write| match write {
+        Write::DeleteUser { username } => before.credentials.values().any(|one| one.username() == Some(username)),
+        _ => false,
+    };
+    assert!(ever(&histories, leaves_sessions), "an account goes that has sessions");
+    let rehashes = |before: &Accounts, write: &Write, late: bool| match write {
+        Write::RehashPassword { username, old, .. } => {
+            before.users.get(username).is_none_or(|record| record.password_hash != *old) == late
+        }
+        _ => false,
+    };
+    for late in [true, false] {
+        assert!(ever(&histories, |before, write| rehashes(before, write, late)), "a rehash that is late: {late}");
+    }
+    let is_kept = |_: &Accounts, write: &Write| match write {
+        Write::UpdateCredential { credential: Credential { holder: Holder::ApiKey(key), .. }, .. } => {
+            key.retired.is_some()
+        }
+        _ => false,
+    };
+    assert!(ever(&histories, is_kept), "the secret that an API key had counts on");
 }
 
 #[test]

@@ -11,16 +11,17 @@ use alm_core::{
     domain::{Known, ParentId, Password, PasswordHash, Position, Subject, Timestamp},
     policy::Action,
     ports::{
-        Authenticator, Authorizer, BackendError, BusState, Clock, Committer, Decision, Directory, EventBus, EventLog,
-        Head, Ids, Message, PasswordHasher, Place, Reader, Store, Subscription, Timer, TokenClaims, TokenIssuer,
+        Authenticator, Authorizer, BackendError, BusState, Clock, Committer, CredentialFilter, Decision, Directory,
+        EventBus, EventLog, Head, HeldCredential, Ids, Message, PasswordHasher, Place, Reader, Secrets, Store,
+        Subscription, Timer, TokenClaims, TokenIssuer,
     },
     runtime::{Consumer, Handled, Handler},
     testing::{
         InstantTimer,
-        fixtures::{self, app_id, environment, username, version_id},
+        fixtures::{self, app_id, credential_id, environment, username, version_id},
         mocks::{
             MockAuthenticator, MockAuthorizer, MockClock, MockDirectory, MockEventBus, MockHandler, MockHeads, MockIds,
-            MockLease, MockPasswordHasher, MockStore, MockSubscription, MockTimer, MockTokenIssuer,
+            MockLease, MockPasswordHasher, MockSecrets, MockStore, MockSubscription, MockTimer, MockTokenIssuer,
         },
     },
 };
@@ -32,6 +33,13 @@ async fn a_store() {
     mock.expect_app().withf(|id| *id == app_id(7)).returning(|_| Ok(Some(fixtures::app(7, "billing"))));
     mock.expect_running().withf(|_, after, _| *after == Some(&environment("dev"))).returning(|_, _, _| Ok(Vec::new()));
     mock.expect_users().withf(|after, limit| after.is_none() && *limit == 3).returning(|_, _| Ok(Vec::new()));
+    let held = HeldCredential { credential: fixtures::api_key(1, "ci"), account: None };
+    let found = held.clone();
+    mock.expect_credential().withf(|id| *id == credential_id(1)).returning(move |_| Ok(Some(found.clone())));
+    mock.expect_credentials()
+        .withf(|filter, _, _| *filter == CredentialFilter::ApiKeys)
+        .returning(|_, _, _| Ok(vec![]));
+    mock.expect_is_revoked().returning(|id| Ok(id == credential_id(2)));
     mock.expect_checkpoint().returning(|_, _| Ok(Some(Position::new(5))));
     mock.expect_log_id().return_const(alm_core::testing::strategies::History::LOG);
     mock.expect_head().returning(|| Ok(Position::START));
@@ -40,6 +48,9 @@ async fn a_store() {
     assert_eq!(store.app(app_id(7)).await.unwrap(), Some(fixtures::app(7, "billing")));
     assert_eq!(store.running(app_id(7), Some(&environment("dev")), 1).await.unwrap(), []);
     assert_eq!(store.users(None, 3).await.unwrap(), []);
+    assert_eq!(store.credential(credential_id(1)).await.unwrap(), Some(held));
+    assert_eq!(store.credentials(&CredentialFilter::ApiKeys, None, 3).await.unwrap(), []);
+    assert!(store.is_revoked(credential_id(2)).await.unwrap());
     let at = store.checkpoint(&ConsumerName::parse("reader").unwrap(), store.log_id()).await.unwrap();
     assert_eq!(at, Some(Position::new(5)));
     assert_eq!(store.head().await.unwrap(), Position::START);
@@ -124,11 +135,19 @@ async fn identity() {
     let mut mock = MockPasswordHasher::new();
     mock.expect_hash().returning(|password| Ok(PasswordHash::new(password.expose())));
     mock.expect_verify().returning(|password, hash| Ok(hash.is_some_and(|hash| hash.as_str() == password.expose())));
+    mock.expect_is_outdated().returning(|hash| hash.as_str().is_empty());
     let hasher: Arc<dyn PasswordHasher> = Arc::new(mock);
     let password = Password::parse("correct horse").unwrap();
     let hash = hasher.hash(&password).await.unwrap();
     assert!(hasher.verify(&password, Some(&hash)).await.unwrap());
     assert!(!hasher.verify(&password, None).await.unwrap());
+    assert!(hasher.is_outdated(&PasswordHash::new("")) && !hasher.is_outdated(&hash));
+
+    let mut mock = MockSecrets::new();
+    mock.expect_random().returning(|| Ok([7; 32]));
+    mock.expect_sha256().withf(|bytes| bytes == b"secret").return_const([8; 32]);
+    let secrets: Arc<dyn Secrets> = Arc::new(mock);
+    assert_eq!((secrets.random().unwrap(), secrets.sha256(b"secret")), ([7; 32], [8; 32]));
 
     let mut mock = MockAuthorizer::new();
     mock.expect_authorize().returning(|_, action, _| match action {

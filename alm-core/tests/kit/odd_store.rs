@@ -8,12 +8,14 @@ use std::sync::{
 use alm_core::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, BackendError, BackendErrorKind, Committer, DeploymentFilter, EventLog, IdBlock, Lease,
-        Outcome, Reader, Roles, Sequence, StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, BackendError, BackendErrorKind, Bucket, Committer, CredentialFilter, DeploymentFilter,
+        EventLog, HeldCredential, IdBlock, Lease, Outcome, Rate, Reader, Roles, Sequence, StoreError, Trimmed,
+        VersionFilter,
     },
 };
 use alm_store_memory::MemoryStore;
@@ -99,6 +101,10 @@ impl Committer for OddStore {
 
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.store.allocate(sequence, count).await
+    }
+
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        self.store.admit(bucket, rate, now).await
     }
 
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
@@ -224,6 +230,23 @@ impl Reader for OddStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         self.store.users(after, limit).await
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        self.store.credential(id).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.store.credentials(filter, after, limit).await
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        self.store.is_revoked(id).await
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

@@ -54,16 +54,21 @@ macro_rules! read_back {
 
 read_back! {
     names_are_read_back: AppName, Tag, EnvironmentName, Username;
+    names_of_keys_and_grants_are_read_back: ApiKeyName, Grant;
     texts_are_read_back: Description, Changelog, Actor, TraceParent;
     numeric_ids_are_read_back: AppId, VersionId, DeploymentId, Revision;
     places_are_read_back: Position, AuditIndex, Timestamp;
-    uuids_are_read_back: EventId, ChangesetId, LogId;
+    uuids_are_read_back: EventId, ChangesetId, LogId, CredentialId;
     words_are_read_back: Role, DeploymentStatus, EventType, SourceService;
+    reasons_and_hashes_are_read_back: SessionEnd, SecretHash;
     resources_are_read_back: App, Version, Deployment;
     accounts_are_read_back: User, UserRecord, PasswordHash, Principal;
+    credentials_are_read_back: Credential, Holder, Session, ApiKey;
+    retired_secrets_are_read_back: Retired;
     labels_and_subjects_are_read_back: Labels, Subject;
     event_data_are_read_back: AppData, VersionData, DeploymentData, DeploymentUpdate;
     account_data_are_read_back: UserData, UserCreated, LoginFailed, AccessDenied;
+    session_data_are_read_back: SessionData, SessionEnded, ApiKeyData, ApiKeyRevoked;
     entries_and_documents_are_read_back: AuditEntry, NewAuditEntry, CloudEvent;
 }
 
@@ -74,7 +79,7 @@ proptest! {
     fn texts_pass_their_own_rules(
         app in app_name(), tag in tag(), (description, changelog) in (description(), changelog()),
         environment in environment_name(), (username, actor) in (username(), actor()), subject in subject(),
-        trace in traceparent(), password in password(), consumer in consumer_name(), key in idempotency_key(),
+        (api_key, grant) in (api_key_name(), grant()), trace in traceparent(), password in password(), consumer in consumer_name(), key in idempotency_key(),
     ) {
         prop_assert_eq!(AppName::parse(app.as_str()).unwrap(), app);
         prop_assert_eq!(Tag::parse(tag.as_str()).unwrap(), tag);
@@ -84,6 +89,8 @@ proptest! {
         prop_assert_eq!(Username::parse(username.as_str()).unwrap(), username);
         prop_assert_eq!(Actor::parse(actor.as_str()).unwrap(), actor);
         prop_assert_eq!(Subject::parse(&subject.to_string()).unwrap(), subject);
+        prop_assert_eq!(ApiKeyName::parse(api_key.as_str()).unwrap(), api_key);
+        prop_assert_eq!(Grant::parse(&grant.to_string()).unwrap(), grant);
         prop_assert_eq!(TraceParent::parse(trace.as_str()).unwrap(), trace);
         prop_assert!(Password::parse(password.expose()).is_ok());
         prop_assert_eq!(ConsumerName::parse(consumer.as_str()).unwrap(), consumer);
@@ -149,6 +156,7 @@ fn every_type_has_its_strategy() {
         sample(&any::<T>(), 1);
     }
     one::<(NewApp, NewVersion, VersionUpdate, NewDeployment, RunningVersion, NewUser, Password)>();
+    one::<(UserUpdate, NewApiKey)>();
     one::<(EventData, NewEvent, Event, Rejected, FieldError, Invalid, IllegalTransition)>();
     one::<(Stamp, alm_core::changeset::Change, Guard, Checkpoint, ConsumerName, DeadLetter)>();
     one::<(IdempotencyKey, IdempotencyScope, IdempotencyRecord, Action)>();
@@ -182,6 +190,7 @@ fn invalid_names_are_refused_by_every_rule() {
     refused(invalid_environment_name(), code(EnvironmentName::parse), &rules);
     let rules = ["empty", "too-long", "invalid-character", "reserved-name"];
     refused(invalid_username(), code(Username::parse), &rules);
+    refused(invalid_api_key_name(), code(ApiKeyName::parse), &rules);
     refused(invalid_actor(), code(Actor::parse), &["empty", "too-long", "control-character"]);
     refused(invalid_consumer_name(), code(ConsumerName::parse), &["not-a-consumer-name"]);
 }
@@ -192,6 +201,7 @@ fn invalid_texts_are_refused_by_every_rule() {
     refused(invalid_changelog(), code(Changelog::parse), &["too-long", "nul-character"]);
     refused(invalid_password(), code(Password::parse), &["too-short", "too-long"]);
     refused(invalid_subject(), code(|text| Subject::parse(&text)), &["not-a-subject"]);
+    refused(invalid_grant(), code(|text| Grant::parse(&text)), &["not-a-grant"]);
     refused(invalid_traceparent(), code(TraceParent::parse), &["not-a-traceparent"]);
     refused(invalid_timestamp(), code(|text| Timestamp::parse(&text)), &["not-a-time"]);
     refused(invalid_idempotency_key(), code(IdempotencyKey::parse), &["invalid-idempotency-key"]);
@@ -253,6 +263,7 @@ fn texts_reach_their_edges() {
     reaches_every_character(&texts(changelog(), Changelog::as_str), 0, 32 * 1024);
     reaches_lengths(&texts(environment_name(), EnvironmentName::as_str), 1, 64);
     reaches_lengths(&texts(username(), Username::as_str), 1, 64);
+    reaches_lengths(&texts(api_key_name(), ApiKeyName::as_str), 1, 64);
     reaches_lengths(&texts(consumer_name(), ConsumerName::as_str), 1, 31);
     reaches_lengths(&texts(idempotency_key(), IdempotencyKey::as_str), 1, 255);
     reaches_lengths(&texts(password(), Password::expose), 8, 256);
@@ -307,11 +318,38 @@ fn numbers_and_times_reach_their_edges() {
 }
 
 #[test]
+fn credentials_and_grants_reach_their_edges() {
+    reaches(
+        &sample(&grant(), 1_000),
+        &[
+            ("everywhere", |grant| grant.app.is_none() && grant.environment.is_none()),
+            ("in one app", |grant| grant.app.is_some() && grant.environment.is_none()),
+            ("in one environment", |grant| grant.app.is_none() && grant.environment.is_some()),
+            ("in one environment of one app", |grant| grant.app.is_some() && grant.environment.is_some()),
+        ],
+    );
+    reaches(
+        &sample(&grants(), 1_000),
+        &[("none", BTreeSet::is_empty), ("as many as there can be", |grants| grants.len() == Grant::MAX)],
+    );
+    let retired = |credential: &Credential| match &credential.holder {
+        Holder::ApiKey(key) => Some(key.retired.is_some()),
+        Holder::Session(_) => None,
+    };
+    let kinds: BTreeSet<_> = sample(&credential(), 200).iter().map(retired).collect();
+    assert_eq!(kinds.len(), 3, "sessions, and API keys with a retired secret and without: {kinds:?}");
+    let days: BTreeSet<_> = sample(&new_api_key(), 200).iter().map(|new| new.seconds / (24 * 60 * 60)).collect();
+    assert_eq!((days.first(), days.last()), (Some(&1), Some(&NewApiKey::MAX_DAYS.into())));
+}
+
+#[test]
 fn choices_are_all_made() {
     let kinds: BTreeSet<_> = sample(&event_data(), 1_000).iter().map(|data| data.type_name().to_owned()).collect();
     assert_eq!(kinds.len(), EventType::ALL.len());
     let statuses: BTreeSet<_> = sample(&deployment(), 200).iter().map(|deployment| deployment.status).collect();
     assert_eq!(statuses.len(), DeploymentStatus::ALL.len());
+    let ends: BTreeSet<_> = sample(&session_end(), 200).into_iter().map(|end| format!("{end:?}")).collect();
+    assert_eq!(ends.len(), SessionEnd::ALL.len());
     let actions: BTreeSet<_> = sample(&action(), 1_000).into_iter().collect();
     assert_eq!(actions.len(), Action::ALL.len());
 }

@@ -10,7 +10,7 @@ use std::{borrow::Cow, fmt};
 
 use alm_core::{
     Principal,
-    domain::{Actor, Role, Timestamp},
+    domain::{Actor, CredentialId, Role, Timestamp},
     ports::{AuthError, Authenticator, BackendError, BackendErrorKind, Outcome, TokenClaims, TokenIssuer},
 };
 use async_trait::async_trait;
@@ -18,9 +18,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, crypto};
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor},
+    de::{Error as _, SeqAccess, Visitor},
 };
 use serde_json::Number;
+use uuid::Uuid;
 
 use header::Asked;
 use keys::{Algorithm, Keys};
@@ -97,7 +98,7 @@ impl Jwt {
         let asked = if header == HEADER {
             Asked { algorithm: Algorithm::Hs256, kid: None }
         } else {
-            decoded = decode(header)?;
+            decoded = object(header)?;
             Asked::parse(&decoded)?
         };
         // The algorithm is the key's; the header is only allowed to agree.
@@ -109,7 +110,7 @@ impl Jwt {
         if !is_signed {
             return Err(AuthError::Invalid);
         }
-        let payload = decode(payload)?;
+        let payload = object(payload)?;
         let claims: Claims<'_> = serde_json::from_slice(&payload).map_err(|_| AuthError::Invalid)?;
         self.check_claims(claims, now)
     }
@@ -128,6 +129,7 @@ impl Jwt {
             return Err(AuthError::NotYetValid);
         }
         let mut principal = Principal::new(name, role);
+        principal.credential = claims.alm_sid.map(|sid| sid.0);
         for scope in claims.scope.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty()) {
             principal = principal.with_scope(scope);
         }
@@ -150,6 +152,7 @@ impl Jwt {
             nbf: issued_at.seconds(),
             iat: issued_at.seconds(),
             jti: id.to_string(),
+            alm_sid: principal.credential.map(|credential| credential.to_string()),
         };
         let payload = serde_json::to_vec(&claims).map_err(|error| unsigned().with_source(error))?;
         let mut token = String::from(HEADER);
@@ -231,6 +234,12 @@ fn decode(part: &str) -> Result<Vec<u8>, AuthError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthError::Invalid)
 }
 
+/// A part that must be a JSON object (RFC 7519, 7.2). serde reads a JSON array into a struct, member by member.
+fn object(part: &str) -> Result<Vec<u8>, AuthError> {
+    let decoded = decode(part)?;
+    if decoded.trim_ascii_start().starts_with(b"{") { Ok(decoded) } else { Err(AuthError::Invalid) }
+}
+
 /// Microseconds since the epoch of a `NumericDate`, which may have decimals (RFC 7519, 2).
 fn micros(date: &Number) -> Result<i64, AuthError> {
     if let Some(seconds) = date.as_i64() {
@@ -260,6 +269,19 @@ struct Claims<'a> {
     #[serde(borrow)]
     #[expect(dead_code, reason = "it must be there, but decides nothing")]
     jti: Cow<'a, str>,
+    #[serde(default, deserialize_with = "not_null")]
+    alm_sid: Option<Sid>,
+}
+
+/// The session or API key that a token was issued for. Not `sid`, by which other issuers name sessions of their own.
+struct Sid(CredentialId);
+
+impl<'de> Deserialize<'de> for Sid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let id = Uuid::parse_str(&text).ok().filter(|id| id.to_string() == text);
+        id.map(|id| Self(CredentialId::new(id))).ok_or_else(|| D::Error::custom("a session is named by a UUID"))
+    }
 }
 
 /// The claims of a token that goes out.
@@ -275,6 +297,8 @@ struct NewClaims<'a> {
     nbf: i64,
     iat: i64,
     jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alm_sid: Option<String>,
 }
 
 /// `null` is not the same as absent: it is of the wrong type.

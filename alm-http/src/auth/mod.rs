@@ -3,13 +3,15 @@
 //! - [`Jwt`]: bearer tokens, issued and checked; [`VerifyingKey`]: what they are checked by besides; [`Jwks`]: the same, where another
 //!   issuer publishes it.
 //! - [`Argon2Hasher`]: passwords, hashed off the async threads.
-//! - [`LoginThrottle`]: how often one may guess.
+//! - [`NoCommonPasswords`]: passwords that must not be set.
+//! - [`SystemSecrets`]: the secrets of sessions and API keys.
 
+mod common;
 mod jwt;
 mod password;
-mod throttle;
+mod secrets;
 
+pub use common::NoCommonPasswords;
 pub use jwt::{InvalidJwkSet, InvalidJwks, InvalidPublicKey, Jwks, Jwt, TooManyKeys, VerifyingKey, WeakSecret};
 pub use password::{Argon2Hasher, InvalidCost};
-pub(crate) use throttle::network;
-pub use throttle::{LoginThrottle, Rate, ThrottleConfig};
+pub use secrets::SystemSecrets;

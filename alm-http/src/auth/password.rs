@@ -113,6 +113,16 @@ impl PasswordHasher for Argon2Hasher {
         })
         .await
     }
+
+    fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        let Ok(hash) = phc::PasswordHash::new(hash.as_str()) else { return true };
+        let now = self.argon2.params();
+        let same = Params::try_from(&hash).is_ok_and(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost()) == (now.m_cost(), now.t_cost(), now.p_cost())
+        });
+        let algorithm = Algorithm::new(hash.algorithm.as_str());
+        !(same && algorithm == Ok(Algorithm::Argon2id) && hash.version == Some(Version::V0x13.into()))
+    }
 }
 
 fn verify(argon2: &Argon2<'static>, password: &Password, hash: &PasswordHash) -> Result<bool, BackendError> {
@@ -164,6 +174,16 @@ mod tests {
 
     fn password(text: &str) -> Password {
         Password::attempt(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_or_algorithm_is_outdated() {
+        let (one, two) = (cheap(1), Argon2Hasher::with_params(1, 16, 1, 1).unwrap());
+        let hash = one.hash(&password("correct horse")).await.unwrap();
+        assert!(!one.is_outdated(&hash) && two.is_outdated(&hash));
+        for other in [hash.as_str().replace("argon2id", "argon2i"), hash.as_str().replace("v=19", "v=16"), "x".into()] {
+            assert!(one.is_outdated(&PasswordHash::new(other.clone())), "{other}");
+        }
     }
 
     #[tokio::test]

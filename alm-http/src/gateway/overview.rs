@@ -1,6 +1,10 @@
 //! `/apps/{id}/overview`: what the services know of one app, with the caller's own token.
 
-use alm_core::{domain::AppId, policy::Action};
+use alm_core::{
+    Principal,
+    domain::{Actor, AppId, Role, Subject},
+    policy::Action,
+};
 use axum::{
     Json,
     extract::{Request, State},
@@ -156,8 +160,8 @@ fn may_not_audit(headers: &HeaderMap) -> bool {
     let Some(claims) = payload.and_then(|payload| serde_json::from_slice::<Claims>(&payload).ok()) else {
         return false;
     };
-    let rule = Action::ListAuditEntries.rule();
-    let has_role = rule.roles.iter().any(|role| role.as_str() == claims.role);
-    let has_scope = rule.scope.is_some_and(|wanted| claims.scope.split(' ').any(|scope| scope == wanted));
-    !has_role && !has_scope
+    let Some(role) = Role::parse(&claims.role) else { return false };
+    let bearer = Principal::new(Actor::anonymous(), role);
+    let bearer = claims.scope.split(' ').fold(bearer, Principal::with_scope);
+    !Action::ListAuditEntries.rule().allows(&bearer, &Subject::Audit.into())
 }

@@ -7,9 +7,11 @@ use axum::{
 };
 
 use alm_core::{
-    domain::{AppId, AuditIndex, DeploymentId, Username, VersionId},
+    domain::{AppId, AuditIndex, CredentialId, DeploymentId, Username, VersionId},
     tlog::TilePath,
 };
+
+use uuid::Uuid;
 
 use crate::error::ApiError;
 
@@ -65,6 +67,12 @@ impl FromPath for AuditIndex {
 impl FromPath for Username {
     fn from_path(segment: &str) -> Option<Self> {
         Self::parse(segment).ok()
+    }
+}
+
+impl FromPath for CredentialId {
+    fn from_path(segment: &str) -> Option<Self> {
+        Uuid::parse_str(segment).ok().filter(|id| id.to_string() == segment).map(Self::new)
     }
 }
 

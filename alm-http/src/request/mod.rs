@@ -9,7 +9,7 @@ mod listing;
 mod params;
 
 pub(crate) use body::{Fingerprinted, Post, Put, Unauthenticated, integer, one_of, optional_integer, sha256};
-pub(crate) use caller::{Asking, Caller, Query};
+pub(crate) use caller::{Asking, Caller, Query, bearer};
 pub(crate) use conditional::{IfMatch, IfNoneMatch, precondition};
 pub(crate) use cursor::{cursor_of, parse_cursor};
 pub(crate) use id::{FromPath, PathId};

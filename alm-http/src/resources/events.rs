@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
-    request::{Listing, Narrowing, Params, rejected},
+    request::{Listing, Narrowing, Params, bearer, rejected},
     response::PageOf,
     state::ApiState,
 };
@@ -96,7 +96,7 @@ fn position(text: &str) -> Result<Position, Rejected> {
 /// It begins after the position `after`, or with the oldest event that is kept. When the events after `after` are not kept any more,
 /// the answer is `410`, and its `oldest` says where the log begins.
 ///
-/// With `Accept: text/event-stream` the answer is a stream of server-sent events that goes on with the log: each has an event as
+/// With `Accept: text/event-stream` the answer is a stream of server-sent events that goes on with the log as long as the token counts: each has an event as
 /// its data and the position as its id. A client that was cut off sends the last id in `Last-Event-ID`, as browsers do by
 /// themselves, and misses nothing. A stream whose next events are gone before they could be sent ends with an event of the type
 /// `gone`, whose data say `oldest`; whoever comes again with the last id gets `410`.
@@ -121,7 +121,8 @@ async fn list_events(
         None => state.alm.log().oldest(&context).await?.previous(),
     };
     if is_stream {
-        return stream::of(state, context, after).await.map(IntoResponse::into_response);
+        let token = bearer(&headers)?.to_owned();
+        return stream::of(state, context, token, after).await.map(IntoResponse::into_response);
     }
     let page = state.alm.log().read(&context, after, limit).await?;
     Ok(PageOf::<EventBody>::new(page, &uri, ToString::to_string).into_response())

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use alm_core::domain::{Invalid, Password, Username};
+use alm_core::{
+    domain::{Invalid, Password, Username},
+    services::{Created, IssuedTokens},
+};
 use axum::{
     Extension, Json,
     extract::{ConnectInfo, State},
@@ -42,7 +45,7 @@ impl Fingerprinted for LoginInput {
     }
 }
 
-/// A token (RFC 6750).
+/// A token (RFC 6749, section 5.1).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
 pub(crate) struct TokenBody {
@@ -52,11 +55,24 @@ pub(crate) struct TokenBody {
     /// Seconds from its issue until it expires.
     #[schema(minimum = 1, example = 900)]
     expires_in: u32,
+    /// What the next token is got with, once. Not of an API key, and not when a log-in is answered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+/// `200` with tokens.
+pub(super) fn told(issued: Created<IssuedTokens>) -> Response {
+    let IssuedTokens { access_token, expires_in, refresh_token } = issued.value;
+    let body = TokenBody { access_token, token_type: "Bearer", expires_in, refresh_token };
+    // RFC 6749, section 5.1: a token must not be cached.
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_replayed(&mut response, issued.replayed);
+    response
 }
 
 /// Log in
 ///
-/// With an `Idempotency-Key` the same token comes again as long as it counts.
+/// With an `Idempotency-Key` the same access token comes again as long as it counts; the refresh token is told once.
 #[utoipa::path(post, path = "/login", tag = "auth", request_body = LoginInput,
     responses((status = 200, body = TokenBody)), security(()))]
 async fn login(
@@ -69,19 +85,12 @@ async fn login(
     let refuse = |errors| ApiError::invalid(errors);
     let username = Username::parse(username).map_err(|r| refuse(Invalid::field(r.at("/username")).into_errors()))?;
     let password = Password::attempt(password).map_err(|r| refuse(Invalid::field(r.at("/password")).into_errors()))?;
-    let address = peer.map(|Extension(ConnectInfo(peer))| state.settings.trusted.client(peer.ip(), &headers));
-    state.settings.throttle.check(&username, address).map_err(ApiError::throttled)?;
-    let issued = match state.alm.accounts().login(&context, &username, &password).await {
-        Ok(issued) => issued,
+    let address = state.settings.client(peer.map(|Extension(ConnectInfo(peer))| peer), &headers);
+    match state.alm.sessions().login(&context.with_address(address), &username, &password).await {
+        Ok(issued) => Ok(told(issued)),
         Err(error) => {
             metrics::counter!("alm_login_failures_total").increment(1);
-            return Err(error.into());
+            Err(error.into())
         }
-    };
-    let body =
-        TokenBody { access_token: issued.value.token, token_type: "Bearer", expires_in: issued.value.expires_in };
-    // RFC 6749, section 5.1: a token must not be cached.
-    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
-    mark_replayed(&mut response, issued.replayed);
-    Ok(response)
+    }
 }

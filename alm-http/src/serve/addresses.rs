@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{TrustedProxies, auth::network};
+use alm_core::services::network;
+
+use crate::TrustedProxies;
 
 /// Counts connections by address. IPv6 addresses count by their /64, which one host has for itself.
 #[derive(Clone)]

@@ -27,7 +27,6 @@ pub struct ServeConfig {
     /// How many requests run at a time on one connection of HTTP/2.
     pub max_streams: u32,
     /// With what TLS is spoken, and nothing but TLS. What clients take for a handshake counts as part of the first header.
-    #[cfg(feature = "tls")]
     pub tls: Option<super::Tls>,
 }
 
@@ -44,7 +43,6 @@ impl Default for ServeConfig {
             max_connections_per_address: 1_000,
             trusted_proxies: TrustedProxies::default(),
             max_streams: 100,
-            #[cfg(feature = "tls")]
             tls: None,
         }
     }
@@ -108,7 +106,6 @@ impl ServeConfig {
     }
 
     /// Speaks TLS, and nothing but TLS.
-    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: super::Tls) -> Self {
         self.tls = Some(tls);

@@ -1,7 +1,7 @@
 //! The server's own accept loop, for HTTP/1.1 and HTTP/2. `axum::serve` sets no timer, so a client that never ends its header keeps its
 //! connection for ever; here what a client sends has deadlines, and so have what it reads and the shutdown.
 //!
-//! A connection is one of HTTP/2 when it begins as one (prior knowledge, RFC 9113, section 3.3), or over TLS (feature `tls`) when client and
+//! A connection is one of HTTP/2 when it begins as one (prior knowledge, RFC 9113, section 3.3), or over TLS when client and
 //! server agree on it (ALPN).
 
 mod accept;
@@ -18,13 +18,11 @@ mod socket;
 mod speak;
 #[cfg(test)]
 mod tests;
-#[cfg(feature = "tls")]
 mod tls;
 
 pub use body::BodyTimeout;
 pub use config::ServeConfig;
 pub use connections::{ServeReport, serve};
-#[cfg(feature = "tls")]
 pub use tls::{InvalidCertificate, Tls};
 
 /// Marks a request that came over TLS, among its extensions. A host that ends TLS itself may set it.

@@ -94,7 +94,6 @@ impl Speaker {
     ) -> Self {
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_BUFFER_BYTES);
-        #[cfg(feature = "tls")]
         let app = match &config.tls {
             Some(_) => app.layer(axum::middleware::from_fn(super::tls::over_tls)),
             None => app,
@@ -108,7 +107,6 @@ impl Speaker {
         // One deadline for all that comes before the first request, whatever it is.
         let since = Instant::now();
         let io = TimedIo::new(stream, self.config.write_timeout);
-        #[cfg(feature = "tls")]
         if let Some(tls) = &self.config.tls {
             return match self.begin(since, tls.accept(io)).await? {
                 Some((io, protocol)) => self.http(protocol, io, peer, since).await,

@@ -4,6 +4,7 @@ mod accounts;
 mod apps;
 mod audit;
 mod consumers;
+mod credentials;
 mod deployments;
 mod events;
 mod group;
@@ -11,6 +12,7 @@ mod guards;
 mod idempotency;
 mod line;
 mod parents;
+mod revocations;
 mod statement;
 mod together;
 mod transaction;
@@ -161,14 +163,34 @@ async fn one(connection: &mut PgConnection, Decided { write, at }: Decided<'_>) 
             Err(versions::why_not(connection, version.id).await?)
         }
         Write::InsertUser(record) => accounts::insert(connection, record).await.map_err(refused),
+        Write::UpdateUser { user, expected } => {
+            if accounts::update(connection, user, *expected).await? {
+                return Ok(());
+            }
+            Err(accounts::why_not(connection, &user.username).await?)
+        }
         Write::SetPassword { username, password_hash } => {
             let changed = accounts::set_password(connection, username, password_hash).await?;
             if changed { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
         }
+        Write::RehashPassword { username, old, new } => Ok(accounts::rehash(connection, username, old, new).await?),
         Write::DeleteUser { username } => {
             let gone = accounts::delete(connection, username).await?;
             if gone { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
         }
+        Write::InsertCredential(credential) => credentials::insert(connection, credential).await.map_err(refused),
+        Write::UpdateCredential { credential, expected } => {
+            if credentials::update(connection, credential, *expected).await? {
+                return Ok(());
+            }
+            Err(credentials::why_not(connection, credential).await?)
+        }
+        Write::DeleteCredential { id } => {
+            let gone = credentials::delete(connection, *id).await?;
+            // Whose session it would have been, no one knows.
+            if gone { Ok(()) } else { Err(StoreError::NotFound(Subject::ApiKey(*id)).into()) }
+        }
+        Write::CredentialGone { id, until } => Ok(revocations::keep(connection, *id, *until, at).await?),
         Write::BuryEvent(letter) => Ok(consumers::bury(connection, letter).await?),
         Write::SettleLetter { consumer, log, position } => {
             consumers::settle(connection, consumer, *log, *position).await

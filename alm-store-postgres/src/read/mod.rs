@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod consumers;
+mod credentials;
 mod deployments;
 mod log;
 mod parents;
@@ -15,17 +16,20 @@ mod versions;
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Known, LogId,
-        ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username,
+        Version, VersionId,
     },
-    ports::{AppFilter, AuditFilter, DeploymentFilter, Reader, StoreError, VersionFilter},
+    ports::{
+        AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, HeldCredential, Reader, StoreError, VersionFilter,
+    },
 };
 use async_trait::async_trait;
 
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
 pub(crate) use log::{events, head, oldest};
-pub(crate) use shared::{DeploymentsOf, Shared, VersionsOf};
+pub(crate) use shared::{DeploymentsOf, Held, IsRevoked, Shared, VersionsOf};
 
 #[async_trait]
 impl Reader for PostgresStore {
@@ -109,6 +113,25 @@ impl Reader for PostgresStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         with_connection!(&self.pool, "list accounts", connection => users::list(&mut connection, after, limit))
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        self.shared.credentials.ask(Held(id)).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        with_connection!(&self.pool, "list credentials", connection => {
+            credentials::list(&mut connection, filter, after, limit)
+        })
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        self.shared.revocations.ask(IsRevoked(id)).await
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

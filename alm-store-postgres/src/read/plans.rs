@@ -3,13 +3,13 @@
 use std::env;
 
 use alm_core::{
-    domain::{Actor, AppId, DeploymentStatus, EnvironmentName, Timestamp, VersionId},
-    ports::{AppFilter, AuditFilter, DeploymentFilter, LabelFilter, VersionFilter},
+    domain::{Actor, AppId, CredentialId, DeploymentStatus, EnvironmentName, Timestamp, Username, VersionId},
+    ports::{AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, LabelFilter, VersionFilter},
 };
 use alm_test_support::postgres::Server;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, QueryBuilder, Row as _};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, QueryBuilder, Row as _, types::Uuid};
 
-use super::{DeploymentsOf, VersionsOf, apps, audit, deployments, parents, versions};
+use super::{DeploymentsOf, Held, IsRevoked, VersionsOf, apps, audit, credentials, deployments, parents, versions};
 use crate::{PostgresOptions, PostgresStore, tree};
 
 /// Rows of which a hundred have the label, and as many as one would have in months.
@@ -24,6 +24,10 @@ const FILL: &str = "
             n::text::bytea, n FROM generate_series(1, 20000) n;
     INSERT INTO known_apps SELECT n, n FROM generate_series(1, 20000) n;
     INSERT INTO known_versions SELECT n, n FROM generate_series(1, 20000) n;
+    INSERT INTO accounts SELECT 'user' || n, 'user', n, '' FROM generate_series(1, 20000) n;
+    INSERT INTO credentials SELECT gen_random_uuid(), CASE WHEN n % 200 > 0 THEN 'user' || n % 20 END, \
+            CASE WHEN n % 200 = 0 THEN 'key' || n END, 1, n, '{}' FROM generate_series(1, 20000) n;
+    INSERT INTO revocations SELECT gen_random_uuid(), n FROM generate_series(1, 20000) n;
     INSERT INTO tree_tiles SELECT 0, n, decode('aa', 'hex') FROM generate_series(1, 20000) n;
     INSERT INTO tree_checkpoints SELECT n, n, '' FROM generate_series(1, 20000) n;
     ANALYZE";
@@ -70,6 +74,14 @@ fn pages() -> Vec<(String, &'static [&'static str])> {
     ];
     let of_parents =
         [(parents::OF_AN_APP, &["known_apps_id"] as &[_]), (parents::OF_A_VERSION, &["known_versions_id"])];
+    let of_a_credential = [
+        (Held::STATEMENT, &["credentials_id", "accounts_username"] as &[_]),
+        (IsRevoked::STATEMENT, &["revocations_id"]),
+    ];
+    let of_credentials = [
+        (CredentialFilter::SessionsOf(Username::parse("ada").unwrap()), &["credentials_of_user"] as &[_]),
+        (CredentialFilter::ApiKeys, &["credentials_api_keys"]),
+    ];
     let of_tree = [
         (tree::TILES, &["tree_tiles_pkey"] as &[_]),
         (tree::CHECKPOINTS, &["tree_checkpoints_pkey"]),
@@ -83,6 +95,12 @@ fn pages() -> Vec<(String, &'static [&'static str])> {
     pages.push((of_running.0.to_owned(), of_running.1));
     pages.extend(of_tree.map(|(statement, index)| (statement.to_owned(), index)));
     pages.extend(of_parents.map(|(statement, index)| (statement.to_owned(), index)));
+    pages.extend(of_a_credential.map(|(statement, index)| (statement.to_owned(), index)));
+    for (filter, index) in of_credentials {
+        for after in [None, Some(CredentialId::new(Uuid::nil()))] {
+            pages.push((sql(credentials::page(&filter, after, 50)), index));
+        }
+    }
     pages.extend(of_apps.into_iter().map(|(filter, index)| (sql(apps::page(&filter, None, 50).unwrap()), index)));
     pages.extend(
         of_versions.into_iter().map(|(filter, index)| (sql(versions::page(&filter, None, 50).unwrap()), index)),

@@ -1,16 +1,18 @@
 //! Audit entries and checkpoints of their tree can't be changed, and the role that the store works under may not even try.
 
+use std::collections::BTreeSet;
+
 use alm_core::{
     changeset::{Change, Changeset, Guard},
-    domain::{ParentId, Position},
+    domain::{Credential, CredentialId, ParentId, Position, Role, SecretHash, SessionEnd},
     ports::{AuditFilter, Committer, EventLog, Reader, Roles, Sequence, TreeStore},
     testing::fixtures::{
-        account, app, app_id, consumer, deployment, entry, growth, letter, of_all, progress, stamp, version,
+        account, app, app_id, at, consumer, deployment, entry, growth, letter, of_all, progress, stamp, version,
     },
 };
 use alm_store_postgres::{
     PostgresStore,
-    sqlx::{self, AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions},
+    sqlx::{self, AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions, types::Uuid},
 };
 
 use crate::place::Place;
@@ -86,6 +88,21 @@ async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries
     store.commit(buried.parting(parent).burying(letter(store.log_id(), 2, "reason"))).await.unwrap();
     let settled = Changeset::settling(stamp(0), consumer("reader"), store.log_id(), Position::new(2));
     store.commit(settled).await.unwrap();
+    let ada = account("ada").user;
+    let id = CredentialId::new(Uuid::from_u128(1));
+    let session = Credential::session(id, &ada, SecretHash::new([1; 32]), at(0), at(9));
+    let renewed = session.renewed(SecretHash::new([2; 32]), at(1), at(1));
+    let credentials = of_all(
+        Change::credential_created(&session),
+        [
+            Change::credential_renewed(&renewed, session.revision),
+            Change::credential_ended(&renewed, SessionEnd::Logout, at(1)),
+            Change::user_updated(&ada.update(Role::Viewer, BTreeSet::new()).unwrap(), ada.revision),
+        ],
+    );
+    store.commit(credentials.revoking(id, at(-1))).await.unwrap();
+    store.commit(progress(store.log_id(), 2, 3).revoking(id, at(9))).await.unwrap();
+    assert!(store.is_revoked(id).await.unwrap());
     assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
 
     store.grow(growth(0, 1)).await.unwrap();
@@ -93,8 +110,8 @@ async fn a_role_with_the_grants_of_the_guide_can_do_all_but_change_audit_entries
 
     // then it can do its work, sealing included
     assert_eq!(store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap().len(), 2);
-    while store.head().await.unwrap() < Position::new(7) {
-        store.changed(Position::new(6)).await.unwrap();
+    while store.head().await.unwrap() < Position::new(11) {
+        store.changed(Position::new(10)).await.unwrap();
     }
     // and change neither entry nor checkpoint; insufficient_privilege
     assert_eq!(refusals(&connect, place.schema()).await, ["42501"; 6]);

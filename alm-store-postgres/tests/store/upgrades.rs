@@ -11,15 +11,18 @@ use std::{env, error::Error as _, fs, process::Command};
 
 use alm_core::{
     changeset::{Change, Changeset, Guard},
-    domain::{Known, Labels, ParentId},
-    ports::{AppFilter, BackendErrorKind, Committer, EventLog, Growth, LabelFilter, Reader, Roles, TreeStore},
+    domain::{Credential, CredentialId, Known, Labels, ParentId, Revision, SecretHash, SessionEnd, User},
+    ports::{
+        AppFilter, BackendErrorKind, Committer, EventLog, Growth, HeldCredential, LabelFilter, Reader, Roles, Store,
+        TreeStore,
+    },
     testing::{
-        fixtures::{app, app_id, consumer, growth, of, stamp, version_id},
+        fixtures::{app, app_id, at, consumer, growth, of, stamp, username, version_id},
         inspect::log_with,
         sample,
     },
 };
-use alm_store_postgres::PostgresStore;
+use alm_store_postgres::{PostgresStore, sqlx::types::Uuid};
 use alm_test_support::{
     migrations::{assert_released_migrations_are_kept, fixtures, newest, write_fixture},
     postgres::binary,
@@ -84,10 +87,31 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date_with_all_that
         assert_eq!(log_with(store.as_ref(), events + 1).await.len() as u64, events + 1);
         let size = store.newest_checkpoint().await.unwrap().map_or(0, |newest| newest.size);
         store.grow(growth(size, size + 1)).await.unwrap();
+        let ada = store.user(&username("ada")).await.unwrap().unwrap().user;
+        // Before, changes of accounts were not counted.
+        assert!(version >= 8 || (ada.revision, ada.grants.len()) == (Revision::FIRST, 0), "{ada:?}");
+        has_sessions(store.as_ref(), ada).await;
         // and the schema is the one that a new store has
         let new = Place::migrated().await;
         assert_eq!(dump(&place, &["--schema-only"]), dump(&new, &["--schema-only"]), "version {version}");
     }
+}
+
+/// Checks that a session of the account is kept, renewed, and kept as gone.
+async fn has_sessions(store: &dyn Store, account: User) {
+    let id = CredentialId::new(Uuid::from_u128(1));
+    let session = Credential::session(id, &account, SecretHash::new([1; 32]), at(0), at(9));
+    store.commit(of(Change::credential_created(&session))).await.unwrap();
+    let renewed = session.renewed(SecretHash::new([2; 32]), at(1), at(1));
+    store.commit(of(Change::credential_renewed(&renewed, session.revision))).await.unwrap();
+    let held = HeldCredential { credential: renewed.clone(), account: Some(account) };
+    assert_eq!(store.credential(id).await.unwrap(), Some(held));
+    store.commit(of(Change::credential_ended(&renewed, SessionEnd::Logout, at(1))).revoking(id, at(-1))).await.unwrap();
+    // What has expired goes when another comes.
+    let other = CredentialId::new(Uuid::from_u128(2));
+    store.commit(of(Change::login_failed(&username("ada"))).revoking(other, at(9))).await.unwrap();
+    assert_eq!(store.credential(id).await.unwrap(), None);
+    assert!(!store.is_revoked(id).await.unwrap() && store.is_revoked(other).await.unwrap());
 }
 
 /// Checks that the tree is as that growth has left it.
@@ -149,14 +173,15 @@ fn a_released_migration_is_never_edited() {
 async fn a_server_works_on_with_the_rights_that_it_had_before_a_migration() {
     // The second migration has brought a table that is read without a right to it.
     for (version, fixture) in fixtures(PACKAGE).into_iter().filter(|(version, _)| *version > 2) {
-        // given the rights of the guide, on the tables that there were then
+        // given the rights of the guide, on the tables that there were then, but for one that no store needs
         let place = loaded(&fs::read_to_string(fixture).unwrap()).await;
         let role = format!("{}_service", place.schema());
         place
             .execute(&format!(
                 "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA $schema TO {role}; \
                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $schema TO {role}; \
-                 GRANT USAGE ON ALL SEQUENCES IN SCHEMA $schema TO {role}"
+                 GRANT USAGE ON ALL SEQUENCES IN SCHEMA $schema TO {role}; \
+                 REVOKE DELETE ON $schema.checkpoints FROM {role}"
             ))
             .await;
 
@@ -178,10 +203,13 @@ async fn a_server_works_on_with_the_rights_that_it_had_before_a_migration() {
         store.commit(of(Change::app_created(&app(901, "guarded"))).guarded(Guard::ParentKnown(parent))).await.unwrap();
         store.commit(of(Change::app_created(&app(902, "parted"))).parting(parent)).await.unwrap();
         assert_eq!(store.known(parent).await.unwrap(), Some(Known::Gone));
+        let ada = store.user(&username("ada")).await.unwrap().unwrap().user;
+        has_sessions(&store, ada).await;
         assert!(store.lead(&consumer("relay")).await.unwrap().is_some());
-        store.grow(growth(0, 1)).await.unwrap();
-        store.grow(growth(1, 2)).await.unwrap();
-        has_grown(&store, &growth(1, 2)).await;
+        let size = store.newest_checkpoint().await.unwrap().map_or(0, |newest| newest.size);
+        store.grow(growth(size, size + 1)).await.unwrap();
+        store.grow(growth(size + 1, size + 2)).await.unwrap();
+        has_grown(&store, &growth(size + 1, size + 2)).await;
         store.close().await;
         place.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     }

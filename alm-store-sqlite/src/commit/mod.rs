@@ -4,13 +4,16 @@ mod answers;
 mod apps;
 mod audit;
 mod checkpoints;
+mod credentials;
 mod dead_letters;
 mod deployments;
 mod events;
 mod guards;
 mod ids;
 mod parents;
+mod rates;
 mod retention;
+mod revocations;
 mod rows;
 mod together;
 mod tree;
@@ -25,6 +28,7 @@ use alm_core::{
 use sqlx::SqliteConnection;
 
 pub(crate) use ids::allocate;
+pub(crate) use rates::admit;
 pub(crate) use retention::{forget_answers, trim};
 pub(crate) use together::{Refused, apply_together, is_joinable};
 pub(crate) use tree::grow;
@@ -87,10 +91,18 @@ async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) 
         }
         Write::DeleteDeployment { id, expected } => deployments::delete(connection, *id, *expected).await,
         Write::InsertUser(record) => users::insert(connection, record).await,
+        Write::UpdateUser { user, expected } => users::update(connection, user, *expected).await,
         Write::SetPassword { username, password_hash } => {
             users::set_password(connection, username, password_hash).await
         }
+        Write::RehashPassword { username, old, new } => users::rehash(connection, username, old, new).await,
         Write::DeleteUser { username } => users::delete(connection, username).await,
+        Write::InsertCredential(credential) => credentials::insert(connection, credential).await,
+        Write::UpdateCredential { credential, expected } => {
+            credentials::update(connection, credential, *expected).await
+        }
+        Write::DeleteCredential { id } => credentials::delete(connection, *id).await,
+        Write::CredentialGone { id, until } => revocations::keep(connection, *id, *until, at).await,
         Write::RememberOutcome(record) => answers::remember(connection, &[record], at).await,
         Write::BuryEvent(letter) => dead_letters::bury(connection, letter).await,
         Write::SettleLetter { consumer, log, position } => {

@@ -7,7 +7,7 @@ use alm_core::{
     ports::{Contention, StoreError},
 };
 use sqlx::{
-    AssertSqlSafe, Sqlite, SqliteConnection,
+    AssertSqlSafe, Encode, Sqlite, SqliteConnection, Type,
     query::{Query, QueryScalar},
     sqlite::{SqliteArguments, SqliteQueryResult},
 };
@@ -79,8 +79,12 @@ pub(super) async fn run(
 }
 
 /// Whether the `SELECT EXISTS` finds something.
-pub(super) async fn exists(connection: &mut SqliteConnection, sql: &'static str, id: i64) -> Result<bool, StoreError> {
-    sqlx::query_scalar(sql).bind(id).fetch_one(connection).await.map_err(commit_fault)
+pub(super) async fn exists<'v>(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    key: impl Encode<'v, Sqlite> + Type<Sqlite> + 'v,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar(sql).bind(key).fetch_one(connection).await.map_err(commit_fault)
 }
 
 /// Whether the table has a row for each of these ids.
@@ -103,13 +107,13 @@ pub(super) async fn all_exist(
 }
 
 /// Why a change at a revision changed nothing: someone else was faster, or there is nothing to change.
-pub(super) async fn unchanged(
+pub(super) async fn unchanged<'v>(
     connection: &mut SqliteConnection,
     exists_sql: &'static str,
-    id: i64,
+    key: impl Encode<'v, Sqlite> + Type<Sqlite> + 'v,
     subject: Subject,
 ) -> StoreError {
-    match exists(connection, exists_sql, id).await {
+    match exists(connection, exists_sql, key).await {
         Ok(true) => StoreError::Conflict(Contention::Revision(subject)),
         Ok(false) => StoreError::NotFound(subject),
         Err(error) => error,

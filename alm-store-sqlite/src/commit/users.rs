@@ -1,17 +1,24 @@
 //! Writes of accounts.
 
 use alm_core::{
-    domain::{PasswordHash, Subject, UserRecord, Username},
+    domain::{PasswordHash, Revision, Subject, User, UserRecord, Username},
     ports::{StoreError, Unique},
 };
 use sqlx::SqliteConnection;
 
-use super::rows::{Statement, run};
-use crate::error::taken;
+use super::rows::{Statement, run, unchanged};
+use crate::{
+    error::taken,
+    row::{json_text, stored},
+};
 
+const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM alm_users WHERE username = ?1)";
 const INSERT: &str = "
-    INSERT INTO alm_users (username, role, created_at, password_hash) VALUES (?1, ?2, ?3, ?4)";
-const SET_PASSWORD: &str = "UPDATE alm_users SET password_hash = ?2 WHERE username = ?1";
+    INSERT INTO alm_users (username, role, grants, created_at, revision, password_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const UPDATE: &str = "
+    UPDATE alm_users SET role = ?3, grants = ?4, revision = ?5 WHERE username = ?1 AND revision = ?2";
+const SET_PASSWORD: &str = "UPDATE alm_users SET password_hash = ?2, revision = revision + 1 WHERE username = ?1";
+const REHASH: &str = "UPDATE alm_users SET password_hash = ?3 WHERE username = ?1 AND password_hash = ?2";
 const DELETE: &str = "DELETE FROM alm_users WHERE username = ?1";
 
 pub(super) async fn insert(connection: &mut SqliteConnection, record: &UserRecord) -> Result<(), StoreError> {
@@ -19,11 +26,33 @@ pub(super) async fn insert(connection: &mut SqliteConnection, record: &UserRecor
     let statement = sqlx::query(INSERT)
         .bind(user.username.as_str())
         .bind(user.role.as_str())
+        .bind(json_text(&user.grants)?)
         .bind(user.created_at.micros())
+        .bind(stored(user.revision.get())?)
         .bind(record.password_hash.as_str());
     match statement.execute(connection).await {
         Ok(_) => Ok(()),
         Err(error) => Err(taken("commit", error, Unique::Username(user.username.clone()), None)),
+    }
+}
+
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    user: &User,
+    expected: Revision,
+) -> Result<(), StoreError> {
+    let statement = sqlx::query(UPDATE)
+        .bind(user.username.as_str())
+        .bind(stored(expected.get())?)
+        .bind(user.role.as_str())
+        .bind(json_text(&user.grants)?)
+        .bind(stored(user.revision.get())?);
+    match run(connection, statement).await?.rows_affected() {
+        0 => {
+            let subject = Subject::User(user.username.clone());
+            Err(unchanged(connection, EXISTS, user.username.as_str(), subject).await)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -33,6 +62,17 @@ pub(super) async fn set_password(
     hash: &PasswordHash,
 ) -> Result<(), StoreError> {
     change(connection, sqlx::query(SET_PASSWORD).bind(username.as_str()).bind(hash.as_str()), username).await
+}
+
+/// Puts `new` in the place of `old`, unless there is something else by now.
+pub(super) async fn rehash(
+    connection: &mut SqliteConnection,
+    username: &Username,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> Result<(), StoreError> {
+    let statement = sqlx::query(REHASH).bind(username.as_str()).bind(old.as_str()).bind(new.as_str());
+    run(connection, statement).await.map(drop)
 }
 
 pub(super) async fn delete(connection: &mut SqliteConnection, username: &Username) -> Result<(), StoreError> {

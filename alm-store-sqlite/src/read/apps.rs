@@ -66,7 +66,7 @@ fn parse(row: &SqliteRow) -> Result<App, StoreError> {
         id: columns.find(AppId::new)?,
         name: columns.text()?,
         description: columns.text()?,
-        labels: columns.labels()?,
+        labels: columns.json()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
         revision: columns.count(Revision::new)?,

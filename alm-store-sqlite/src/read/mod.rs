@@ -6,6 +6,7 @@ pub(crate) mod answers;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod consumers;
+pub(crate) mod credentials;
 pub(crate) mod deployments;
 pub(crate) mod events;
 mod labels;
@@ -13,6 +14,7 @@ pub(crate) mod parents;
 #[cfg(test)]
 mod plans;
 pub(crate) mod receipts;
+pub(crate) mod revocations;
 pub(crate) mod running;
 pub(crate) mod tree;
 pub(crate) mod users;

@@ -4,7 +4,7 @@ use std::iter;
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::{apps, audit, consumers, deployments, events, running, tree, users, versions};
+use super::{apps, audit, consumers, credentials, deployments, events, running, tree, users, versions};
 use crate::SqliteOptions;
 
 /// What is as short as the filter, or as what is found.
@@ -21,6 +21,7 @@ async fn no_page_is_found_by_reading_a_table_that_grows() {
         running::PAGES,
         audit::PAGES,
         users::PAGES,
+        credentials::PAGES,
         consumers::PAGES,
         events::PAGES,
         tree::PAGES,

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use alm_core::{
-    domain::{PasswordHash, Role, Timestamp, User, UserRecord, Username},
+    domain::{PasswordHash, Revision, Role, Timestamp, User, UserRecord, Username},
     ports::StoreError,
 };
 use sqlx::{SqlitePool, sqlite::SqliteRow};
@@ -9,9 +9,10 @@ use sqlx::{SqlitePool, sqlite::SqliteRow};
 use super::{all, one};
 use crate::row::{Columns, at_most};
 
-const BY_NAME: &str = "SELECT username, role, created_at, password_hash FROM alm_users WHERE username = ?1";
+const BY_NAME: &str = "
+    SELECT username, role, grants, created_at, revision, password_hash FROM alm_users WHERE username = ?1";
 const PAGE: &str = "
-    SELECT username, role, created_at FROM alm_users
+    SELECT username, role, grants, created_at, revision FROM alm_users
     WHERE (created_at, username) > (?1, ?2) ORDER BY created_at, username LIMIT ?3";
 
 /// The statements that read pages.
@@ -41,6 +42,13 @@ fn parse(row: &SqliteRow) -> Result<User, StoreError> {
     user(&mut Columns::of("alm_users", row))
 }
 
-fn user(columns: &mut Columns<'_>) -> Result<User, StoreError> {
-    Ok(User { username: columns.text()?, role: columns.find(Role::parse)?, created_at: columns.time()? })
+/// An account, from the next columns.
+pub(super) fn user(columns: &mut Columns<'_>) -> Result<User, StoreError> {
+    Ok(User {
+        username: columns.text()?,
+        role: columns.find(Role::parse)?,
+        grants: columns.json()?,
+        created_at: columns.time()?,
+        revision: columns.count(Revision::new)?,
+    })
 }

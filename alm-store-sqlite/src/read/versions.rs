@@ -86,7 +86,7 @@ pub(super) fn columns(columns: &mut Columns<'_>) -> Result<Version, StoreError> 
         app_id: columns.find(AppId::new)?,
         tag: columns.text()?,
         changelog: columns.text()?,
-        labels: columns.labels()?,
+        labels: columns.json()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
         revision: columns.count(Revision::new)?,

@@ -1,10 +1,16 @@
 //! Whatever is committed is there as it was committed, also when the file is opened again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alm_core::{
     changeset::{Changeset, Receipt, Write},
-    domain::{App, AuditEntry, AuditIndex, Deployment, Event, LogId, NewEvent, Position, User, UserRecord, Version},
+    domain::{
+        App, AuditEntry, AuditIndex, Credential, CredentialId, Deployment, Event, LogId, NewEvent, Position, User,
+        UserRecord, Version,
+    },
     ports::{AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, Reader, VersionFilter},
     testing::{
         property,
@@ -24,6 +30,7 @@ struct Everything {
     deployments: Vec<Deployment>,
     users: Vec<User>,
     records: Vec<UserRecord>,
+    credentials: Vec<Credential>,
     audit: Vec<AuditEntry>,
     log: Vec<Arc<Event>>,
     receipts: Vec<Option<Receipt>>,
@@ -36,6 +43,10 @@ impl Everything {
         for user in &users {
             records.extend(store.user(&user.username).await.unwrap());
         }
+        let mut credentials = Vec::new();
+        for id in ever(changesets) {
+            credentials.extend(store.credential(id).await.unwrap().map(|held| held.credential));
+        }
         let mut receipts = Vec::new();
         for changeset in changesets {
             receipts.push(store.receipt(changeset.id()).await.unwrap());
@@ -46,6 +57,7 @@ impl Everything {
             deployments: store.deployments(&DeploymentFilter::default(), None, usize::MAX).await.unwrap(),
             users,
             records,
+            credentials,
             audit: store.audit_entries(&AuditFilter::default(), None, usize::MAX).await.unwrap(),
             log: store.read(Position::START, usize::MAX).await.unwrap(),
             receipts,
@@ -56,6 +68,7 @@ impl Everything {
     fn after(changesets: &[Changeset], log: LogId) -> Self {
         let (mut apps, mut versions, mut deployments) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (mut accounts, mut audit, mut events) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let mut credentials = BTreeMap::new();
         let event = |position: usize, changeset: &Changeset, event: &NewEvent| {
             let position = Position::new(position as u64 + 1);
             Arc::new(Event { log, position, changeset: changeset.id(), event: event.clone() })
@@ -75,8 +88,23 @@ impl Everything {
                     Write::DeleteDeployment { id, .. } => drop(deployments.remove(&id)),
                     Write::InsertUser(record) => drop(accounts.insert(record.user.username.clone(), record)),
                     Write::SetPassword { username, password_hash } => {
-                        accounts.get_mut(&username).unwrap().password_hash = password_hash;
+                        let record = accounts.get_mut(&username).unwrap();
+                        record.password_hash = password_hash;
+                        record.user.revision = record.user.revision.next();
                     }
+                    Write::UpdateUser { user, .. } => {
+                        let record = accounts.get_mut(&user.username).unwrap();
+                        record.user = user;
+                    }
+                    Write::RehashPassword { username, old, new } => {
+                        if let Some(record) = accounts.get_mut(&username).filter(|record| record.password_hash == old) {
+                            record.password_hash = new;
+                        }
+                    }
+                    Write::InsertCredential(credential) | Write::UpdateCredential { credential, .. } => {
+                        drop(credentials.insert(credential.id, credential));
+                    }
+                    Write::DeleteCredential { id } => drop(credentials.remove(&id)),
                     Write::DeleteUser { username } => drop(accounts.remove(&username)),
                     Write::RecordAudit(entry) => {
                         audit.push(AuditEntry { index: AuditIndex::new(audit.len() as u64 + 1), entry });
@@ -97,11 +125,22 @@ impl Everything {
             deployments: deployments.into_values().collect(),
             users: records.iter().map(|record| record.user.clone()).collect(),
             records,
+            credentials: credentials.into_values().collect(),
             audit,
             log: events,
             receipts: changesets.iter().map(receipt).collect(),
         }
     }
+}
+
+/// Every credential that there ever was.
+fn ever(changesets: &[Changeset]) -> BTreeSet<CredentialId> {
+    let writes = changesets.iter().flat_map(Changeset::writes);
+    let created = writes.filter_map(|write| match write {
+        Write::InsertCredential(credential) => Some(credential.id),
+        _ => None,
+    });
+    created.collect()
 }
 
 async fn committed(history: History) -> Result<(), TestCaseError> {

@@ -11,16 +11,17 @@ use std::{env, fs, path::Path};
 
 use alm_core::{
     changeset::Change,
-    ports::{BackendErrorKind, Committer, Growth, TreeStore},
+    domain::{Credential, CredentialId, Revision, SecretHash, User},
+    ports::{BackendErrorKind, Committer, Growth, HeldCredential, Reader, TreeStore},
     testing::{
-        fixtures::{app, growth, of},
+        fixtures::{app, at, growth, of, username},
         inspect::log_with,
         sample,
     },
 };
 use alm_store_sqlite::SqliteStore;
 use alm_test_support::migrations::{assert_released_migrations_are_kept, fixtures, newest, write_fixture};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, types::Uuid};
 
 use crate::{
     in_folder::InFolder,
@@ -87,11 +88,24 @@ async fn a_file_of_every_earlier_version_is_brought_up_to_date_with_all_that_is_
         assert_eq!(log_with(&store, events + 1).await.len() as u64, events + 1);
         let size = store.newest_checkpoint().await.unwrap().map_or(0, |newest| newest.size);
         store.grow(growth(size, size + 1)).await.unwrap();
+        let ada = store.user(&username("ada")).await.unwrap().unwrap().user;
+        // Before, changes of accounts were not counted.
+        assert!(version >= 5 || (ada.revision, ada.grants.len()) == (Revision::FIRST, 0), "{ada:?}");
+        let session = session(1, &ada);
+        store.commit(of(Change::credential_created(&session))).await.unwrap();
+        let account = Some(ada);
+        assert_eq!(store.credential(session.id).await.unwrap(), Some(HeldCredential { credential: session, account }));
         store.close().await;
         // and the schema is the one that a new file has
         let new = InFolder::new().await;
         assert_eq!(structure(&dump(&path).await), structure(&dump(&new.path()).await), "version {version}");
     }
+}
+
+/// A session of an account.
+fn session(number: u128, account: &User) -> Credential {
+    let id = CredentialId::new(Uuid::from_u128(number));
+    Credential::session(id, account, SecretHash::new([1; 32]), at(0), at(9))
 }
 
 /// A dump without the rows.

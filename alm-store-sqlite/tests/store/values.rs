@@ -2,8 +2,11 @@
 
 use alm_core::{
     changeset::{Change, DeadLetter},
-    domain::{App, AppId, AuditIndex, Labels, NewAuditEntry, Revision, Version},
-    ports::{AppFilter, AuditFilter, Committer, EventLog, LabelFilter, Reader, VersionFilter},
+    domain::{
+        App, AppId, AuditIndex, Credential, CredentialId, Labels, NewApiKey, NewAuditEntry, Revision, Role, SecretHash,
+        Version,
+    },
+    ports::{AppFilter, AuditFilter, Committer, EventLog, LabelFilter, Reader, StoreError, Unique, VersionFilter},
     testing::{
         fixtures::{app, at, entry, labels as labelled, letter, of, of_all, progress, version},
         property,
@@ -11,6 +14,7 @@ use alm_core::{
     },
 };
 use proptest::{collection::vec, prelude::*};
+use sqlx::types::Uuid;
 
 use crate::in_folder::InFolder;
 
@@ -107,6 +111,16 @@ async fn entries_are_found_by_time_also_where_time_went_back() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn who_takes_an_id_and_a_name_that_are_taken_is_told_of_the_id() {
+    let store = InFolder::new().await.store;
+    let new = NewApiKey::parse("ci".to_owned(), Role::Viewer, &[], 1).unwrap();
+    let key = Credential::api_key(CredentialId::new(Uuid::from_u128(1)), new, SecretHash::new([1; 32]), at(0));
+    store.commit(of(Change::credential_created(&key))).await.unwrap();
+    let told = store.commit(of(Change::credential_created(&key))).await.unwrap_err();
+    assert!(matches!(&told, StoreError::AlreadyExists(Unique::Id(subject)) if *subject == key.subject()), "{told:?}");
 }
 
 #[tokio::test]

@@ -16,10 +16,7 @@ use alm_core::{
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::{
-    settings::{ExportFormat, Settings},
-    storage::Storage,
-};
+use crate::{commands::ExportFormat, settings::Settings, storage::Storage};
 
 const PAGE: usize = 1000;
 

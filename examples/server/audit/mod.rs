@@ -6,7 +6,7 @@ mod verify;
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 
-use crate::settings::{AuditCommand, Settings};
+use crate::{commands::AuditCommand, settings::Settings};
 
 /// It can't be told, or not be done.
 const UNREADABLE: u8 = 2;

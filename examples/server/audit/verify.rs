@@ -10,10 +10,7 @@ use alm_core::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{
-    settings::{Settings, VerifyArgs},
-    storage::Storage,
-};
+use crate::{commands::VerifyArgs, settings::Settings, storage::Storage};
 
 use super::{export::Export, key, say};
 

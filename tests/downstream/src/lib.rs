@@ -6,6 +6,8 @@
 // The store is the one of docs/writing-an-adapter.md: whoever follows that has it in a crate like this.
 #[path = "../../../examples/custom_store/apply.rs"]
 mod apply;
+#[path = "../../../examples/custom_store/credentials.rs"]
+mod credentials;
 #[path = "../../../examples/custom_store/file.rs"]
 mod file;
 #[cfg(test)]

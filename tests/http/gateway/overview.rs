@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use alm_core::{
     Principal,
-    domain::{Actor, Role},
-    policy::Grant,
+    domain::{Actor, Grant, Role},
 };
 use alm_http::gateway::Gateway;
 use axum::{Router, body::Bytes, http::header, routing::get};

@@ -1,10 +1,7 @@
 //! What reaches the services, and what comes back, byte by byte.
 
-use alm_http::{
-    Api,
-    auth::{LoginThrottle, Rate, ThrottleConfig},
-    gateway::Gateway,
-};
+use alm_core::{ports::Rate, services::LoginLimits};
+use alm_http::{Api, gateway::Gateway};
 use serde_json::json;
 
 use crate::support::{LONG, Setup};
@@ -118,9 +115,9 @@ async fn what_a_trusted_proxy_says_of_the_client_reaches_the_service() {
 #[tokio::test]
 async fn who_guesses_passwords_is_counted_whatever_he_says_to_the_gateway() {
     let once = Rate { burst: 1.try_into().unwrap(), interval: 100 * LONG };
-    let throttle = LoginThrottle::new(ThrottleConfig::default().per_address(once));
-    let api = |api: Api| api.login_throttle(throttle).trusted_proxies("127.0.0.1".parse().unwrap());
-    let service = Setup::default().api(api).start().await;
+    let limits = LoginLimits::default().per_address(once);
+    let api = |api: Api| api.trusted_proxies("127.0.0.1".parse().unwrap());
+    let service = Setup::default().alm(move |alm| alm.login_limits(limits)).api(api).start().await;
     let front = Front::of_one(at(service.address)).await;
     let guess = json!({"username": "bob", "password": "guess"});
     for (said, status) in

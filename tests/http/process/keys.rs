@@ -64,10 +64,14 @@ async fn a_secret_is_rotated_without_refusing_a_token_that_is_still_out() {
 #[tokio::test]
 async fn a_log_in_is_signed_with_the_secret_and_never_with_the_previous_one() {
     let first = str::from_utf8(SECRET).unwrap();
-    let settings = [("JWT_SECRET", NEXT), ("JWT_SECRET_PREVIOUS", first), ("ADMIN_PASSWORD", PASSWORD)];
+    // The session must be there after a restart.
+    let dir = tempfile::tempdir().unwrap();
+    let db = format!("sqlite:{}", dir.path().join("alm.db").display());
+    let store = ("DB_URL", db.as_str());
+    let settings = [store, ("JWT_SECRET", NEXT), ("JWT_SECRET_PREVIOUS", first), ("ADMIN_PASSWORD", PASSWORD)];
     let token = log_in(&Process::serve(&settings).client()).await;
     let with_secret = async |secret: &str| {
-        let mut server = Process::serve(&[("JWT_SECRET", secret)]);
+        let mut server = Process::serve(&[store, ("JWT_SECRET", secret)]);
         server.client().with_token(&token).get("/apps").await
     };
     with_secret(NEXT).await.is(200);

@@ -22,10 +22,10 @@ pub(crate) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Where it is found for the first of everything, and for the account of this name.
-    pub(crate) fn of_the_first(&self, username: &str) -> String {
+    /// Where it is found for the first of everything, the account of this name and the API key with this id.
+    pub(crate) fn of_the_first(&self, username: &str, api_key: &str) -> String {
         let path = self.path.replace("{id}", "1").replace("{index}", "1").replace("{username}", username);
-        let path = path.replace("{tile}", "0/000.p/1");
+        let path = path.replace("{tile}", "0/000.p/1").replace("{key_id}", api_key);
         assert!(!path.contains('{'), "what stands for the parameter in {path}?");
         // What must be given.
         if self.id == "get_audit_consistency" { format!("{path}?from=1") } else { path }

@@ -17,6 +17,10 @@ pub(crate) trait Given {
     async fn deployment(&self, version: i64, environment: &str) -> i64;
     /// A new account with [`PASSWORD`].
     async fn account(&self, username: &str, role: &str);
+    /// A new API key with the role `viewer`; its id and the key.
+    async fn api_key(&self, name: &str) -> (String, String);
+    /// The tokens of a log-in with [`PASSWORD`].
+    async fn login(&self, username: &str) -> Value;
     /// Moves a deployment to a status.
     async fn moves(&self, deployment: i64, status: &str) -> Value;
     /// The newest checkpoint of the audit log, once it covers this entry.
@@ -38,6 +42,17 @@ impl Given for Client {
 
     async fn account(&self, username: &str, role: &str) {
         self.post("/users", &json!({"username": username, "password": PASSWORD, "role": role})).await.is(201);
+    }
+
+    async fn api_key(&self, name: &str) -> (String, String) {
+        let new = json!({"name": name, "role": "viewer", "expires_in_days": 1});
+        let created = self.post("/api-keys", &new).await.ok(201);
+        let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+        (text("id"), text("key"))
+    }
+
+    async fn login(&self, username: &str) -> Value {
+        self.post("/login", &json!({"username": username, "password": PASSWORD})).await.ok(200)
     }
 
     async fn moves(&self, deployment: i64, status: &str) -> Value {

@@ -7,10 +7,14 @@ use alm_core::{
     domain::{Actor, EnvironmentName, Role},
     ports::{Clock, Ids, PasswordHasher, Store, SystemClock, SystemIds, TokenClaims, TokenIssuer, TokioTimer},
 };
-use alm_core::{services::AuditTree, tlog::Signer};
+use alm_core::{
+    ports::Rate,
+    services::{AuditTree, LoginLimits},
+    tlog::Signer,
+};
 use alm_http::{
     Api,
-    auth::{Argon2Hasher, Jwt, LoginThrottle, Rate, ThrottleConfig},
+    auth::{Argon2Hasher, Jwt, SystemSecrets},
     serve::{ServeConfig, serve},
 };
 use alm_store_memory::MemoryStore;
@@ -79,10 +83,12 @@ impl Setup {
             .authenticator(jwt.clone())
             .token_issuer(jwt)
             .password_hasher(self.hasher)
+            .secrets(Arc::new(SystemSecrets))
+            .login_limits(lenient())
             .auto_deploy(self.auto_deploy)
             .audit_tree(AuditTree::new(Arc::new(MemoryStore::new()), signer()));
         let alm = (self.alm)(alm).build();
-        let api = Api::new(alm.clone()).login_throttle(lenient()).metrics(Arc::new(|| "requests 1\n".to_owned()));
+        let api = Api::new(alm.clone()).metrics(Arc::new(|| "requests 1\n".to_owned()));
         let router = (self.host)((self.api)(api).router());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -102,9 +108,9 @@ pub(crate) fn signer() -> Signer {
 }
 
 /// One may try to log in as often as any test does.
-fn lenient() -> LoginThrottle {
+fn lenient() -> LoginLimits {
     let often = Rate { burst: 10_000.try_into().unwrap(), interval: LONG };
-    LoginThrottle::new(ThrottleConfig::default().per_account(often).per_address(often))
+    LoginLimits::default().per_account(often).per_account_and_address(often).per_address(often)
 }
 
 /// A server that ends with the test.

@@ -1,7 +1,6 @@
 use alm_core::{
     Alm, Context, Error, Principal,
-    domain::{Actor, AuditIndex, Role},
-    policy::Grant,
+    domain::{Actor, AuditIndex, Grant, Role},
     ports::TileId,
     tlog::{entry_bytes, leaf_hash, verify_consistency, verify_inclusion},
 };

@@ -2,11 +2,11 @@
 
 use alm_core::{
     domain::{DeploymentStatus, EventType},
-    ports::{DeploymentFilter, EventBus, VersionFilter},
+    ports::{DeploymentFilter, VersionFilter},
     services::Precondition,
     testing::inspect::{audit_of, log_of},
 };
-use alm_test_support::{LONG, eventually};
+use alm_test_support::eventually;
 
 use super::system::{Stores, System, knows_app, knows_version, name};
 use crate::given::{a_deployment, a_version, admin, an_app, by, subjects, user};
@@ -108,19 +108,4 @@ async fn a_service_that_comes_later_hears_of_everything_before() {
     // then
     system.audited().await;
     assert_eq!(audit_of(system.audit.store().as_ref()).await.len(), 700);
-}
-
-#[tokio::test]
-async fn a_service_without_consumers_takes_nothing_that_it_could_never_acknowledge() {
-    // given
-    let system = System::start();
-    for number in 0..20 {
-        system.app.apps().create(&admin(), an_app(&format!("app {number}"))).await.unwrap();
-    }
-    system.audited().await;
-
-    // when, then no one of the app service holds what someone else under its name could have
-    let mut subscription = system.bus.subscribe(&name("app-auth")).await.unwrap();
-    let deliveries = tokio::time::timeout(LONG, subscription.next(100)).await.expect("no one holds them").unwrap();
-    assert_eq!(deliveries.len(), system.bus.published().len());
 }

@@ -4,5 +4,5 @@ mod hearing;
 mod parents;
 mod roles;
 mod room;
-mod system;
+pub(crate) mod system;
 mod trouble;

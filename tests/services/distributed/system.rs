@@ -21,7 +21,7 @@ use crate::given::environments;
 
 /// Waits a hundredth of the time.
 #[derive(Clone, Copy)]
-pub(super) struct QuickTimer;
+pub(crate) struct QuickTimer;
 
 #[async_trait]
 impl Timer for QuickTimer {
@@ -31,7 +31,7 @@ impl Timer for QuickTimer {
 }
 
 /// A service that runs until this is dropped.
-pub(super) struct Running(AbortHandle);
+pub(crate) struct Running(AbortHandle);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -39,50 +39,50 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn run(alm: &Alm) -> Running {
+pub(crate) fn run(alm: &Alm) -> Running {
     let alm = alm.clone();
     Running(tokio::spawn(async move { alm.run(QuickTimer, std::future::pending()).await }).abort_handle())
 }
 
-pub(super) fn services(names: &str) -> Services {
+pub(crate) fn services(names: &str) -> Services {
     names.parse().unwrap()
 }
 
-pub(super) fn name(name: &str) -> ConsumerName {
+pub(crate) fn name(name: &str) -> ConsumerName {
     ConsumerName::parse(name).unwrap()
 }
 
 /// One of the services over `store`, on the bus.
-pub(super) fn service(names: &str, store: Arc<dyn Store>, bus: Arc<dyn EventBus>) -> alm_core::AlmBuilder {
+pub(crate) fn service(names: &str, store: Arc<dyn Store>, bus: Arc<dyn EventBus>) -> alm_core::AlmBuilder {
     Alm::builder(store).services(services(names)).bus(bus).inbox(name(&names.replace(',', "-")))
 }
 
 /// The stores, which outlive the services.
 #[derive(Default)]
-pub(super) struct Stores {
-    pub(super) app: Arc<MemoryStore>,
-    pub(super) version: Arc<MemoryStore>,
-    pub(super) deployment: Arc<MemoryStore>,
-    pub(super) audit: Arc<MemoryStore>,
+pub(crate) struct Stores {
+    pub(crate) app: Arc<MemoryStore>,
+    pub(crate) version: Arc<MemoryStore>,
+    pub(crate) deployment: Arc<MemoryStore>,
+    pub(crate) audit: Arc<MemoryStore>,
 }
 
 /// All four, running.
-pub(super) struct System {
-    pub(super) bus: MemoryBus,
-    pub(super) app: Alm,
-    pub(super) version: Alm,
-    pub(super) deployment: Alm,
-    pub(super) audit: Alm,
+pub(crate) struct System {
+    pub(crate) bus: MemoryBus,
+    pub(crate) app: Alm,
+    pub(crate) version: Alm,
+    pub(crate) deployment: Alm,
+    pub(crate) audit: Alm,
     _running: Vec<Running>,
 }
 
 impl System {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::over(&Stores::default(), |bus| bus, &[])
     }
 
     /// The services over these stores; each speaks to the bus by what `way` makes of it.
-    pub(super) fn over<B: EventBus + 'static>(
+    pub(crate) fn over<B: EventBus + 'static>(
         stores: &Stores,
         way: impl Fn(MemoryBus) -> B,
         auto_deploy: &[&str],
@@ -105,12 +105,12 @@ impl System {
         Self { bus, app, version, deployment, audit, _running: running }
     }
 
-    pub(super) fn all(&self) -> [&Alm; 4] {
+    pub(crate) fn all(&self) -> [&Alm; 4] {
         [&self.app, &self.version, &self.deployment, &self.audit]
     }
 
     /// Waits until every event of every log is audited, and checks that each is once, and in the order of its log.
-    pub(super) async fn audited(&self) {
+    pub(crate) async fn audited(&self) {
         let is_whole = async || {
             let mut events = 0;
             for alm in self.all() {
@@ -151,13 +151,13 @@ impl System {
 }
 
 /// Waits until `alm` has heard of the app.
-pub(super) async fn knows_app(alm: &Alm, id: AppId) {
+pub(crate) async fn knows_app(alm: &Alm, id: AppId) {
     let known = async || alm.store().known(ParentId::App(id)).await.unwrap().map(|known| assert!(is_live(known)));
     eventually("the app is known", known).await;
 }
 
 /// Waits until `alm` has heard of the version.
-pub(super) async fn knows_version(alm: &Alm, id: VersionId) {
+pub(crate) async fn knows_version(alm: &Alm, id: VersionId) {
     let known = async || alm.store().known(ParentId::Version(id)).await.unwrap().map(|known| assert!(is_live(known)));
     eventually("the version is known", known).await;
 }

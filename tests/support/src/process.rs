@@ -44,6 +44,7 @@ const SETTINGS: &[&str] = &[
     "JWT_ISSUER",
     "JWT_AUDIENCE",
     "JWT_TTL_SECS",
+    "SESSION_TTL_SECS",
     "ADMIN_PASSWORD",
     "ADMIN_PASSWORD_FILE",
     "AUTO_DEPLOY",

@@ -72,9 +72,8 @@ async fn work(alm: &Alm, log: &Arc<dyn Feed>, bus: &Arc<dyn EventBus>, timer: &d
     let relay = Consumer::reading(log.clone(), alm.clone(), Arc::new(Relay::to(bus.clone())));
     let inbox = async {
         match alm.inner.inbox.clone() {
-            // What no one consumes would never be done, and so come again and again.
-            Some(name) if !alm.inner.handlers.is_empty() => Inbox::of(alm.clone(), bus.clone(), name).run(timer).await,
-            _ => pending().await,
+            Some(name) => Inbox::of(alm.clone(), bus.clone(), name).run(timer).await,
+            None => pending().await,
         }
     };
     let all = join3(relay.run(timer), inbox, announce(alm, bus, timer));

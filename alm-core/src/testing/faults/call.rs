@@ -51,6 +51,12 @@ operations! {
     User = "user";
     /// [`Reader::users`](crate::ports::Reader::users).
     Users = "users";
+    /// [`Reader::credential`](crate::ports::Reader::credential).
+    Credential = "credential";
+    /// [`Reader::credentials`](crate::ports::Reader::credentials).
+    Credentials = "credentials";
+    /// [`Reader::is_revoked`](crate::ports::Reader::is_revoked).
+    IsRevoked = "is_revoked";
     /// [`Reader::remembered`](crate::ports::Reader::remembered).
     Remembered = "remembered";
     /// [`Reader::checkpoint`](crate::ports::Reader::checkpoint).
@@ -65,6 +71,8 @@ operations! {
     Commit = "commit";
     /// [`Committer::allocate`](crate::ports::Committer::allocate).
     Allocate = "allocate";
+    /// [`Committer::admit`](crate::ports::Committer::admit).
+    Admit = "admit";
     /// [`Committer::trim`](crate::ports::Committer::trim).
     Trim = "trim";
     /// [`Committer::forget_answers`](crate::ports::Committer::forget_answers).

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Reader, Roles, Sequence, Store,
-        StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog, HeldCredential,
+        IdBlock, Lease, Rate, Reader, Roles, Sequence, Store, StoreError, Trimmed, VersionFilter,
     },
 };
 
@@ -97,6 +98,10 @@ impl<S: Store + ?Sized> Committer for Faulty<S> {
 
     async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError> {
         self.call(Operation::Allocate, self.store.allocate(sequence, count)).await
+    }
+
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        self.call(Operation::Admit, self.store.admit(bucket, rate, now)).await
     }
 
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
@@ -205,6 +210,23 @@ impl<S: Store + ?Sized> Reader for Faulty<S> {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         self.call(Operation::Users, self.store.users(after, limit)).await
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        self.call(Operation::Credential, self.store.credential(id)).await
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.call(Operation::Credentials, self.store.credentials(filter, after, limit)).await
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        self.call(Operation::IsRevoked, self.store.is_revoked(id)).await
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use crate::{
-    domain::{Password, PasswordHash, Timestamp},
+    domain::{Password, PasswordHash, Rejected, Timestamp, Username},
     policy::{Action, Principal, Target},
     ports::{
-        AuthError, Authenticator, Authorizer, BackendError, Decision, PasswordError, PasswordHasher, TokenClaims,
-        TokenIssuer,
+        AuthError, Authenticator, Authorizer, BackendError, Decision, PasswordError, PasswordHasher, PasswordPolicy,
+        Secrets, TokenClaims, TokenIssuer,
     },
 };
 
@@ -39,6 +39,7 @@ mock! {
 trait Passwords {
     fn hash(&self, password: &Password) -> Result<PasswordHash, PasswordError>;
     fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, PasswordError>;
+    fn is_outdated(&self, hash: &PasswordHash) -> bool;
 }
 
 mock! {
@@ -49,6 +50,7 @@ mock! {
     impl Passwords for PasswordHasher {
         fn hash(&self, password: &Password) -> Result<PasswordHash, PasswordError>;
         fn verify<'a>(&self, password: &Password, hash: Option<&'a PasswordHash>) -> Result<bool, PasswordError>;
+        fn is_outdated(&self, hash: &PasswordHash) -> bool;
     }
 }
 
@@ -60,6 +62,32 @@ impl PasswordHasher for MockPasswordHasher {
 
     async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<bool, PasswordError> {
         Passwords::verify(self, password, hash)
+    }
+
+    fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        Passwords::is_outdated(self, hash)
+    }
+}
+
+mock! {
+    /// A source of [`Secrets`].
+    #[derive(Debug)]
+    pub Secrets {}
+
+    impl Secrets for Secrets {
+        fn random(&self) -> Result<[u8; 32], BackendError>;
+        fn sha256(&self, bytes: &[u8]) -> [u8; 32];
+    }
+}
+
+mock! {
+    /// A [`PasswordPolicy`].
+    #[derive(Debug)]
+    pub PasswordPolicy {}
+
+    #[async_trait]
+    impl PasswordPolicy for PasswordPolicy {
+        async fn refusal(&self, password: &Password, username: &Username) -> Result<Option<Rejected>, BackendError>;
     }
 }
 

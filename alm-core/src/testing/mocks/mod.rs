@@ -44,7 +44,9 @@ mod directory;
 mod handler;
 mod store;
 
-pub use auth::{MockAuthenticator, MockAuthorizer, MockPasswordHasher, MockTokenIssuer};
+pub use auth::{
+    MockAuthenticator, MockAuthorizer, MockPasswordHasher, MockPasswordPolicy, MockSecrets, MockTokenIssuer,
+};
 pub use bus::{MockEventBus, MockHeads, MockSubscription};
 pub use clock::{MockClock, MockIds, MockTimer};
 pub use directory::MockDirectory;

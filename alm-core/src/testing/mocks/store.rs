@@ -8,12 +8,13 @@ use mockall::mock;
 use crate::{
     changeset::{Changeset, ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, EnvironmentName, Event, Known,
-        LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version, VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord,
+        Username, Version, VersionId,
     },
     ports::{
-        AppFilter, AuditFilter, Committer, DeploymentFilter, EventLog, IdBlock, Lease, Reader, Roles, Sequence,
-        StoreError, Trimmed, VersionFilter,
+        AppFilter, AuditFilter, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog, HeldCredential,
+        IdBlock, Lease, Rate, Reader, Roles, Sequence, StoreError, Trimmed, VersionFilter,
     },
 };
 
@@ -51,6 +52,14 @@ trait Reads {
     ) -> Result<Vec<AuditEntry>, StoreError>;
     fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError>;
     fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError>;
+    fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError>;
+    fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError>;
+    fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError>;
     fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError>;
     fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError>;
     fn dead_letters(
@@ -80,6 +89,9 @@ mock! {
         fn audit_entries(&self, filter: &AuditFilter, after: Option<AuditIndex>, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
         fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError>;
         fn users<'a>(&self, after: Option<&'a (Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError>;
+        fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError>;
+        fn credentials(&self, filter: &CredentialFilter, after: Option<CredentialId>, limit: usize) -> Result<Vec<Credential>, StoreError>;
+        fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError>;
         fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError>;
         fn checkpoint(&self, consumer: &ConsumerName, log: LogId) -> Result<Option<Position>, StoreError>;
         fn dead_letters(&self, consumer: &ConsumerName, after: Option<(LogId, Position)>, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
@@ -91,6 +103,7 @@ mock! {
     impl Committer for Store {
         async fn commit(&self, changeset: Changeset) -> Result<Receipt, StoreError>;
         async fn allocate(&self, sequence: Sequence, count: u32) -> Result<IdBlock, StoreError>;
+        async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError>;
         async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError>;
         async fn forget_answers(&self, now: Timestamp, limit: usize) -> Result<u64, StoreError>;
     }
@@ -185,6 +198,23 @@ impl Reader for MockStore {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         Reads::users(self, after, limit)
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        Reads::credential(self, id)
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        Reads::credentials(self, filter, after, limit)
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        Reads::is_revoked(self, id)
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

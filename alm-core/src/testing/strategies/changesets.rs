@@ -11,8 +11,9 @@ use crate::{
 };
 
 use super::{
-    actor, app, app_id, changeset_id, deployment, event, json, log_id, numbers::placed, password_hash, position, role,
-    subject, texts::unparsed, timestamp, traceparent, user_record, username, version, version_id,
+    actor, app, app_id, changeset_id, credential, credential_id, deployment, event, json, log_id, numbers::placed,
+    password_hash, position, role, session_end, subject, texts::unparsed, timestamp, traceparent, user, user_record,
+    username, version, version_id,
 };
 
 arbitrary! {
@@ -63,6 +64,14 @@ pub fn change() -> impl Strategy<Value = Change> {
         (username(), password_hash()).prop_map(|(name, hash)| Change::password_changed(&name, hash)),
         username().prop_map(|name| Change::login_succeeded(&name)),
         username().prop_map(|name| Change::login_failed(&name)),
+        user().prop_map(|user| Change::user_updated(&user, before(user.revision))),
+        credential().prop_map(|credential| Change::credential_created(&credential)),
+        credential().prop_map(|credential| Change::credential_renewed(&credential, before(credential.revision))),
+        (credential(), session_end(), timestamp()).prop_map(|(credential, reason, until)| Change::credential_ended(
+            &credential,
+            reason,
+            until
+        )),
         (actor(), action(), subject()).prop_map(|(actor, action, about)| Change::access_denied(&actor, action, about)),
     ]
 }
@@ -151,5 +160,6 @@ pub fn action() -> impl Strategy<Value = Action> {
 pub fn principal() -> impl Strategy<Value = Principal> {
     let scope =
         prop_oneof![select(&["auditor", "deployer:7/prod", SCOPE_SERVICE][..]).prop_map(str::to_owned), "[a-z:]{1,8}"];
-    (actor(), role(), btree_set(scope, 0..3)).prop_map(|(name, role, scopes)| Principal { name, role, scopes })
+    (actor(), role(), btree_set(scope, 0..3), option::of(credential_id()))
+        .prop_map(|(name, role, scopes, credential)| Principal { name, role, scopes, credential })
 }

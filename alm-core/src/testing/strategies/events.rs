@@ -4,16 +4,16 @@ use proptest::{option, prelude::*, sample::select};
 
 use crate::{
     domain::{
-        AccessDenied, AppData, AuditEntry, CloudEvent, DeploymentData, DeploymentStatus, DeploymentUpdate, Event,
-        EventData, EventType, LoginFailed, NewAuditEntry, NewEvent, SourceService, Subject, UserCreated, UserData,
-        VersionData,
+        AccessDenied, ApiKeyData, ApiKeyRevoked, AppData, AuditEntry, CloudEvent, DeploymentData, DeploymentStatus,
+        DeploymentUpdate, Event, EventData, EventType, LoginFailed, NewAuditEntry, NewEvent, SessionData, SessionEnded,
+        SourceService, Subject, UserCreated, UserData, VersionData,
     },
     policy::Action,
 };
 
 use super::{
-    action, actor, app, audit_index, changeset_id, deployment, event_id, json, log_id, numbers::placed, role, subject,
-    texts::unparsed, timestamp, traceparent, username, version,
+    action, actor, api_key_name, app, audit_index, changeset_id, credential_id, deployment, event_id, grants, json,
+    log_id, numbers::placed, role, session_end, subject, texts::unparsed, timestamp, traceparent, username, version,
 };
 
 arbitrary! {
@@ -25,6 +25,10 @@ arbitrary! {
     DeploymentUpdate => deployment_update();
     UserData => user_data();
     UserCreated => user_created();
+    SessionData => session_data();
+    SessionEnded => session_ended();
+    ApiKeyData => api_key_data();
+    ApiKeyRevoked => api_key_revoked();
     LoginFailed => login_failed();
     AccessDenied => access_denied();
     EventData => event_data();
@@ -77,7 +81,40 @@ pub fn user_data() -> impl Strategy<Value = UserData> {
 
 /// A new account in an event.
 pub fn user_created() -> impl Strategy<Value = UserCreated> {
-    (username(), role()).prop_map(|(user, role)| UserCreated { user, role })
+    (username(), role(), grants()).prop_map(|(user, role, scopes)| UserCreated { user, role, scopes })
+}
+
+/// A session in an event.
+pub fn session_data() -> impl Strategy<Value = SessionData> {
+    (username(), option::of(credential_id())).prop_map(|(user, session)| SessionData { user, session })
+}
+
+/// A session that is over.
+pub fn session_ended() -> impl Strategy<Value = SessionEnded> {
+    (username(), credential_id(), session_end(), timestamp())
+        .prop_map(|(user, session, reason, tokens_until)| SessionEnded { user, session, reason, tokens_until })
+}
+
+/// An API key in an event.
+pub fn api_key_data() -> impl Strategy<Value = ApiKeyData> {
+    let key = (credential_id(), api_key_name(), role(), grants(), timestamp(), option::of(timestamp()));
+    key.prop_map(|(api_key, name, role, scopes, expires_at, previous_until)| ApiKeyData {
+        api_key,
+        name,
+        role,
+        scopes,
+        expires_at,
+        previous_until,
+    })
+}
+
+/// An API key that is gone.
+pub fn api_key_revoked() -> impl Strategy<Value = ApiKeyRevoked> {
+    (credential_id(), api_key_name(), timestamp()).prop_map(|(api_key, name, tokens_until)| ApiKeyRevoked {
+        api_key,
+        name,
+        tokens_until,
+    })
 }
 
 /// A login that failed.
@@ -109,7 +146,13 @@ fn told() -> impl Strategy<Value = (Subject, EventData)> {
         user_created().prop_map(|data| (Subject::User(data.user.clone()), EventData::UserCreated(data))),
         user_data().prop_map(|data| (Subject::User(data.user.clone()), EventData::UserDeleted(data))),
         user_data().prop_map(|data| (Subject::User(data.user.clone()), EventData::PasswordChanged(data))),
-        user_data().prop_map(|data| (Subject::User(data.user.clone()), EventData::LoginSucceeded(data))),
+        user_created().prop_map(|data| (Subject::User(data.user.clone()), EventData::UserUpdated(data))),
+        session_data().prop_map(|data| (Subject::User(data.user.clone()), EventData::LoginSucceeded(data))),
+        session_data().prop_map(|data| (Subject::User(data.user.clone()), EventData::TokenRefreshed(data))),
+        session_ended().prop_map(|data| (Subject::User(data.user.clone()), EventData::SessionEnded(data))),
+        api_key_data().prop_map(|data| (Subject::ApiKey(data.api_key), EventData::ApiKeyCreated(data))),
+        api_key_data().prop_map(|data| (Subject::ApiKey(data.api_key), EventData::ApiKeyRotated(data))),
+        api_key_revoked().prop_map(|data| (Subject::ApiKey(data.api_key), EventData::ApiKeyRevoked(data))),
         login_failed().prop_map(|data| (Subject::User(data.user.clone()), EventData::LoginFailed(data))),
         (subject(), access_denied()).prop_map(|(subject, data)| (subject, EventData::AccessDenied(data))),
     ]
@@ -128,12 +171,14 @@ pub fn new_event() -> impl Strategy<Value = NewEvent> {
 
 /// An event in a log.
 pub fn event() -> impl Strategy<Value = Event> {
-    (log_id(), placed(), changeset_id(), new_event()).prop_map(|(log, position, changeset, event)| Event {
+    let event = (log_id(), placed(), changeset_id(), new_event()).prop_map(|(log, position, changeset, event)| Event {
         log,
         position,
         changeset,
         event,
-    })
+    });
+    // Several stand beside each other in what is made of events: too much for the stack of a test.
+    event.boxed()
 }
 
 /// An event as a document, which is read back as that event.

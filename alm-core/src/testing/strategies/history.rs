@@ -14,7 +14,8 @@ arbitrary! {
 }
 
 /// Changesets that an empty store takes one after the other, each with success, made by accounts and by consumers. They hold
-/// every kind of write and every event; a few names and tags come again and again, also after what had them is gone.
+/// every event, and every kind of write but those about what lives elsewhere and about letters that are settled; a few names and tags
+/// come again and again, also after what had them is gone. Sessions may outlive their accounts, as they do in a store.
 ///
 /// The same history always gives the same changesets. Ids of apps, versions and deployments count from 1 and are not
 /// [allocated](crate::ports::Committer::allocate), so nothing else may be created in the same store.

@@ -1,24 +1,33 @@
 //! What someone wants to do in a history. Whether it can be done shows when it is folded into one.
 
+use std::collections::BTreeSet;
+
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::{
     changeset::ConsumerName,
     domain::{
-        Actor, AppName, Changelog, DeploymentStatus, Description, EnvironmentName, Labels, NewApp, PasswordHash, Role,
-        Tag, TraceParent, Username, VersionUpdate,
+        Actor, ApiKeyName, AppName, Changelog, CredentialId, DeploymentStatus, Description, EnvironmentName, Grant,
+        Labels, NewApiKey, NewApp, PasswordHash, Role, SecretHash, SessionEnd, Tag, TraceParent, Username,
+        VersionUpdate,
     },
     policy::Action,
 };
 
 use super::{
-    action, actor, app_name, changelog, consumer_name, description, environment_name, labels, password_hash, role, tag,
-    traceparent, username,
+    action, actor, api_key_name, app_name, changelog, consumer_name, credential_id, description, environment_name,
+    grants, labels, new_api_key, password_hash, role, secret_hash, session_end, tag, traceparent, username,
 };
 
 /// What clients send with a key: whatever makes something. Of all actions one would hardly come twice with the same key.
-const KEYED: [Action; 5] =
-    [Action::CreateApp, Action::CreateVersion, Action::CreateDeployment, Action::CreateUser, Action::Login];
+const KEYED: [Action; 6] = [
+    Action::CreateApp,
+    Action::CreateVersion,
+    Action::CreateDeployment,
+    Action::CreateUser,
+    Action::CreateApiKey,
+    Action::Login,
+];
 
 /// Points to one of those that there are when it is looked at: the first, the second, …, round and round.
 pub(super) type Pick = usize;
@@ -59,12 +68,29 @@ pub(super) enum Intent {
     CreateDeployment(Pick, EnvironmentName),
     MoveDeployment(Pick, DeploymentStatus),
     DeleteDeployment(Pick),
-    CreateUser(Username, Role, PasswordHash),
+    CreateUser(Username, Role, BTreeSet<Grant>, PasswordHash),
+    UpdateUser(Pick, Role, BTreeSet<Grant>),
     SetPassword(Pick, PasswordHash),
+    /// Its sessions stay.
     DeleteUser(Pick),
+    /// Without a session.
     LogIn(Pick),
+    /// For so many seconds; the password may be hashed anew.
+    OpenSession(Pick, CredentialId, SecretHash, i64, Option<Rehashed>),
+    CreateApiKey(CredentialId, SecretHash, NewApiKey),
+    /// The secret that a key had counts for so many seconds more.
+    RenewCredential(Pick, SecretHash, i64),
+    EndCredential(Pick, SessionEnd),
     FailToLogIn(Username),
     BeDenied(Action, Pick),
+}
+
+/// A password that is hashed anew.
+#[derive(Clone, Debug)]
+pub(super) struct Rehashed {
+    /// What it was hashed to when it was checked, if the account has had another since.
+    pub(super) outdated: Option<PasswordHash>,
+    pub(super) new: PasswordHash,
 }
 
 /// Mostly one of a few, so that they meet; sometimes any.
@@ -87,6 +113,16 @@ fn name() -> BoxedStrategy<AppName> {
 
 fn account() -> BoxedStrategy<Username> {
     mostly(&["ada", "Ada", "bob", "eve@example.org"], |text| Username::parse(text).ok(), username())
+}
+
+fn new_key() -> impl Strategy<Value = NewApiKey> {
+    let name = mostly(&["ci", "CI", "deploy@prod"], |text| ApiKeyName::parse(text).ok(), api_key_name());
+    (name, new_api_key()).prop_map(|(name, new)| NewApiKey { name, ..new })
+}
+
+/// None, or an hour, or a month.
+fn seconds() -> impl Strategy<Value = i64> {
+    select(&[0, 3_600, 30 * 24 * 3_600][..])
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -118,6 +154,8 @@ fn intent() -> impl Strategy<Value = Intent> {
     let tag = mostly(&["v1", "V1", "v1.0.0", "v1%", "1"], |text| Tag::parse(text).ok(), tag());
     let environment = mostly(&["dev", "prod", "staging"], |text| EnvironmentName::parse(text).ok(), environment_name());
     let update = (changes(), some_labels()).prop_map(|(changelog, labels)| VersionUpdate { changelog, labels });
+    let rehashed = (option::weighted(0.4, password_hash()), password_hash());
+    let rehashed = rehashed.prop_map(|(outdated, new)| Rehashed { outdated, new });
     prop_oneof![
         6 => new_app().prop_map(Intent::CreateApp),
         3 => (pick(), new_app()).prop_map(|(app, new)| Intent::UpdateApp(app, new)),
@@ -130,10 +168,21 @@ fn intent() -> impl Strategy<Value = Intent> {
         8 => (pick(), select(&DeploymentStatus::ALL[1..]))
             .prop_map(|(deployment, to)| Intent::MoveDeployment(deployment, to)),
         1 => pick().prop_map(Intent::DeleteDeployment),
-        3 => (account(), role(), password_hash()).prop_map(|(name, role, hash)| Intent::CreateUser(name, role, hash)),
+        5 => (account(), role(), grants(), password_hash())
+            .prop_map(|(name, role, grants, hash)| Intent::CreateUser(name, role, grants, hash)),
+        1 => (pick(), role(), grants()).prop_map(|(user, role, grants)| Intent::UpdateUser(user, role, grants)),
         1 => (pick(), password_hash()).prop_map(|(user, hash)| Intent::SetPassword(user, hash)),
-        1 => pick().prop_map(Intent::DeleteUser),
+        2 => pick().prop_map(Intent::DeleteUser),
         1 => pick().prop_map(Intent::LogIn),
+        8 => (pick(), credential_id(), secret_hash(), seconds(), option::of(rehashed))
+            .prop_map(|(user, id, secret, seconds, rehashed)| {
+                Intent::OpenSession(user, id, secret, seconds, rehashed)
+            }),
+        2 => (credential_id(), secret_hash(), new_key())
+            .prop_map(|(id, secret, new)| Intent::CreateApiKey(id, secret, new)),
+        4 => (pick(), secret_hash(), seconds())
+            .prop_map(|(credential, secret, seconds)| Intent::RenewCredential(credential, secret, seconds)),
+        2 => (pick(), session_end()).prop_map(|(credential, reason)| Intent::EndCredential(credential, reason)),
         1 => account().prop_map(Intent::FailToLogIn),
         1 => (action(), pick()).prop_map(|(action, app)| Intent::BeDenied(action, app)),
     ]
@@ -148,7 +197,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     let consumer = mostly(&["audit", "cascade", "reader"], |text| ConsumerName::parse(text).ok(), consumer_name());
     let consumer = (consumer, 0..5_usize, any::<bool>(), prop::bool::weighted(0.2))
         .prop_map(|(name, events, records, gives_up)| Kind::Consumer { name, events, records, gives_up });
-    let kind = prop_oneof![5 => Just(Kind::Plain), 1 => remembered, 3 => consumer];
+    let kind = prop_oneof![5 => Just(Kind::Plain), 2 => remembered, 3 => consumer];
     let intents = prop_oneof![6 => vec(intent(), 1), 2 => vec(intent(), 0..4)];
     (by, option::of(traceparent()), later, intents, kind).prop_map(|(by, trace, later, intents, kind)| Step {
         by,

@@ -112,6 +112,25 @@ pub fn invalid_username() -> impl Strategy<Value = (String, &'static str)> {
     ])
 }
 
+/// What [`ApiKeyName`](crate::domain::ApiKeyName) refuses.
+pub fn invalid_api_key_name() -> impl Strategy<Value = (String, &'static str)> {
+    invalid_username()
+}
+
+/// What [`Grant::parse`](crate::domain::Grant::parse) refuses.
+pub fn invalid_grant() -> impl Strategy<Value = (String, &'static str)> {
+    const CODE: &str = "not-a-grant";
+    let app = select(&["", "0", "-1", "+1", "01", "x", "*", "1:2", "9223372036854775808", " 1", "**"][..]);
+    let environment = select(&["", "Prod", "a/b", "a b", "é", "*"][..]);
+    let other = select(&["", "Admin", "nobody", " admin", "admin:", "admin/1", ":7", "admin:7:8", "*"][..]);
+    rules([
+        code(("[a-z]{0,4}x", "[0-9]{1,3}").prop_map(|(role, app)| format!("{role}:{app}")), CODE),
+        code(app.prop_map(|app| format!("deployer:{app}")), CODE),
+        code(environment.prop_map(|environment| format!("deployer:7/{environment}")), CODE),
+        code(other.prop_map(str::to_owned), CODE),
+    ])
+}
+
 /// What [`Actor`](crate::domain::Actor) refuses.
 pub fn invalid_actor() -> impl Strategy<Value = (String, &'static str)> {
     rules([empty(), longer(256, &['x', 'é', '😀']), holding(CONTROLS, "control-character")])

@@ -42,7 +42,9 @@ macro_rules! arbitrary {
     };
 }
 
+mod accounts;
 mod changesets;
+mod credentials;
 mod events;
 mod history;
 mod intents;
@@ -56,24 +58,28 @@ pub use changesets::{
     action, change, checkpoint, consumer_name, dead_letter, guard, idempotency_key, idempotency_record,
     idempotency_scope, parent_id, principal, stamp,
 };
+pub use credentials::{api_key, credential, holder, new_api_key, retired, secret_hash, session, session_end};
 pub use events::{
-    access_denied, app_data, audit_entry, cloud_event, deployment_data, deployment_update, event, event_data,
-    event_type, login_failed, new_audit_entry, new_event, source_service, user_created, user_data, version_data,
+    access_denied, api_key_data, api_key_revoked, app_data, audit_entry, cloud_event, deployment_data,
+    deployment_update, event, event_data, event_type, login_failed, new_audit_entry, new_event, session_data,
+    session_ended, source_service, user_created, user_data, version_data,
 };
 pub use history::{History, history};
 pub use invalid::{
-    field_error, invalid, invalid_actor, invalid_app_name, invalid_changelog, invalid_consumer_name,
-    invalid_description, invalid_environment_name, invalid_idempotency_key, invalid_labels, invalid_password,
-    invalid_subject, invalid_tag, invalid_timestamp, invalid_traceparent, invalid_username, rejected,
+    field_error, invalid, invalid_actor, invalid_api_key_name, invalid_app_name, invalid_changelog,
+    invalid_consumer_name, invalid_description, invalid_environment_name, invalid_grant, invalid_idempotency_key,
+    invalid_labels, invalid_password, invalid_subject, invalid_tag, invalid_timestamp, invalid_traceparent,
+    invalid_username, rejected,
 };
 pub use numbers::{
-    app_id, audit_index, changeset_id, deployment_id, event_id, log_id, position, revision, timestamp, version_id,
+    app_id, audit_index, changeset_id, credential_id, deployment_id, event_id, log_id, position, revision, timestamp,
+    version_id,
 };
 pub use resources::{
-    app, deployment, deployment_status, illegal_transition, new_app, new_deployment, new_user, new_version, role,
-    running_version, user, user_record, version, version_update,
+    app, deployment, deployment_status, grant, grants, illegal_transition, new_app, new_deployment, new_user,
+    new_version, role, running_version, user, user_record, user_update, version, version_update,
 };
 pub use texts::{
-    actor, app_name, changelog, description, environment_name, json, labels, password, password_hash, subject, tag,
-    traceparent, username,
+    actor, api_key_name, app_name, changelog, description, environment_name, json, labels, password, password_hash,
+    subject, tag, traceparent, username,
 };

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::{
-    AppId, AuditIndex, ChangesetId, DeploymentId, EventId, LogId, Position, Revision, Timestamp, VersionId,
+    AppId, AuditIndex, ChangesetId, CredentialId, DeploymentId, EventId, LogId, Position, Revision, Timestamp,
+    VersionId,
 };
 
 arbitrary! {
@@ -16,6 +17,7 @@ arbitrary! {
     AuditIndex => audit_index();
     EventId => event_id();
     ChangesetId => changeset_id();
+    CredentialId => credential_id();
     LogId => log_id();
     Timestamp => timestamp();
 }
@@ -80,6 +82,11 @@ pub fn event_id() -> impl Strategy<Value = EventId> {
 /// The id of a changeset.
 pub fn changeset_id() -> impl Strategy<Value = ChangesetId> {
     uuid_v7().prop_map(ChangesetId::new)
+}
+
+/// The id of a session or an API key: that of a session is any UUID.
+pub fn credential_id() -> impl Strategy<Value = CredentialId> {
+    prop_oneof![uuid_v7(), any::<u128>().prop_map(Uuid::from_u128)].prop_map(CredentialId::new)
 }
 
 /// The id of a log.

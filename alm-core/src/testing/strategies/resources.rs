@@ -1,10 +1,16 @@
 //! Apps, versions, deployments, accounts, and what it takes to make them.
 
-use proptest::{prelude::*, sample::select};
+use std::collections::BTreeSet;
+
+use proptest::{
+    collection::{btree_set, vec},
+    prelude::*,
+    sample::select,
+};
 
 use crate::domain::{
-    App, Deployment, DeploymentStatus, IllegalTransition, NewApp, NewDeployment, NewUser, NewVersion, Role,
-    RunningVersion, Timestamp, User, UserRecord, Version, VersionUpdate,
+    App, AppId, Deployment, DeploymentStatus, Grant, IllegalTransition, NewApp, NewDeployment, NewUser, NewVersion,
+    Role, RunningVersion, Timestamp, User, UserRecord, UserUpdate, Version, VersionUpdate,
 };
 
 use super::{
@@ -27,10 +33,12 @@ arbitrary! {
     User => user();
     UserRecord => user_record();
     NewUser => new_user();
+    Grant => grant();
+    UserUpdate => user_update();
 }
 
 /// Two times, the earlier first; often the same.
-fn times() -> impl Strategy<Value = (Timestamp, Timestamp)> {
+pub(super) fn times() -> impl Strategy<Value = (Timestamp, Timestamp)> {
     (timestamp(), prop_oneof![1 => Just(None), 2 => timestamp().prop_map(Some)]).prop_map(|(one, other)| {
         let other = other.unwrap_or(one);
         (one.min(other), one.max(other))
@@ -129,7 +137,30 @@ pub fn role() -> impl Strategy<Value = Role> {
 
 /// An account as others see it.
 pub fn user() -> impl Strategy<Value = User> {
-    (username(), role(), timestamp()).prop_map(|(username, role, created_at)| User { username, role, created_at })
+    (username(), role(), grants(), timestamp(), revision()).prop_map(
+        |(username, role, grants, created_at, revision)| User { username, role, grants, created_at, revision },
+    )
+}
+
+/// A role, everywhere or in one place.
+pub fn grant() -> impl Strategy<Value = Grant> {
+    let place = (proptest::option::of(app_id()), proptest::option::of(environment_name()));
+    (role(), place).prop_map(|(role, (app, environment))| Grant { role, app, environment })
+}
+
+/// What can be changed of an account.
+pub fn user_update() -> impl Strategy<Value = UserUpdate> {
+    (role(), grants()).prop_map(|(role, grants)| UserUpdate { role, grants })
+}
+
+/// Grants: mostly a few or none, sometimes as many as one may have.
+pub fn grants() -> impl Strategy<Value = BTreeSet<Grant>> {
+    // Any of them would often be the same, and so too few.
+    let most = vec(role(), Grant::MAX).prop_map(|roles| {
+        let grants = (1..).zip(roles).map(|(app, role)| Grant { app: AppId::new(app), ..Grant::everywhere(role) });
+        grants.collect()
+    });
+    prop_oneof![12 => btree_set(grant(), 0..3), 1 => most]
 }
 
 /// An account as the store keeps it.
@@ -139,5 +170,10 @@ pub fn user_record() -> impl Strategy<Value = UserRecord> {
 
 /// What it takes to create an account.
 pub fn new_user() -> impl Strategy<Value = NewUser> {
-    (username(), password(), role()).prop_map(|(username, password, role)| NewUser { username, password, role })
+    (username(), password(), role(), grants()).prop_map(|(username, password, role, grants)| NewUser {
+        username,
+        password,
+        role,
+        grants,
+    })
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::domain::{
-    Actor, AppName, Changelog, Description, EnvironmentName, Labels, Password, PasswordHash, Subject, Tag, TraceParent,
-    Username,
+    Actor, ApiKeyName, AppName, Changelog, Description, EnvironmentName, Labels, Password, PasswordHash, Subject, Tag,
+    TraceParent, Username,
 };
 
-use super::{app_id, deployment_id, version_id};
+use super::{app_id, credential_id, deployment_id, version_id};
 
 arbitrary! {
     AppName => app_name();
@@ -20,6 +20,7 @@ arbitrary! {
     Changelog => changelog();
     EnvironmentName => environment_name();
     Username => username();
+    ApiKeyName => api_key_name();
     Actor => actor();
     Subject => subject();
     TraceParent => traceparent();
@@ -169,7 +170,12 @@ pub fn username() -> impl Strategy<Value = Username> {
         .prop_map(|name| Username::parse(name).unwrap_or_else(|_| Username::admin()))
 }
 
-/// Who acted: ALM itself, no one known, an account, or whatever a token says.
+/// The name of an API key.
+pub fn api_key_name() -> impl Strategy<Value = ApiKeyName> {
+    username().prop_map(|name| ApiKeyName::parse(name.into_string()).expect("their rule is the same"))
+}
+
+/// Who acted: ALM itself, no one known, an account, an API key, or whatever a token says.
 pub fn actor() -> impl Strategy<Value = Actor> {
     let other = over(character(), 256)
         .prop_map(|text| Actor::parse(allowing(&text, |c| !c.is_control())).expect("no control characters"));
@@ -177,8 +183,11 @@ pub fn actor() -> impl Strategy<Value = Actor> {
         1 => Just(Actor::system()),
         1 => Just(Actor::anonymous()),
         2 => username().prop_map(|name| Actor::from(&name)),
+        1 => api_key_name().prop_map(|name| Actor::from(&name)),
         4 => other,
     ]
+    // It stands in much that is nested, and each of these would be as large as all of it.
+    .boxed()
 }
 
 /// What an event or a request is about.
@@ -192,6 +201,8 @@ pub fn subject() -> impl Strategy<Value = Subject> {
         deployment_id().prop_map(Subject::Deployment),
         Just(Subject::Users),
         username().prop_map(Subject::User),
+        Just(Subject::ApiKeys),
+        credential_id().prop_map(Subject::ApiKey),
         Just(Subject::Audit),
         Just(Subject::Events),
     ]

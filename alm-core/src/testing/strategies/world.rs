@@ -11,13 +11,16 @@ use crate::{
     },
     domain::{
         App, AppId, ChangesetId, CloudEvent, Deployment, DeploymentId, Event, EventId, LogId, NewAuditEntry,
-        NewVersion, Position, Subject, Timestamp, User, UserRecord, Username, Version, VersionId,
+        NewVersion, Position, Subject, Timestamp, Version, VersionId,
     },
     ports::Ids,
     testing::SequentialIds,
 };
 
-use super::intents::{Intent, Kind, Pick, Step};
+use super::{
+    accounts::{Accounts, Rehash},
+    intents::{Intent, Kind, Pick, Step},
+};
 
 // 2026-11-22T00:00:00Z: any time with room before and after.
 const START: i64 = 1_795_305_600_000_000;
@@ -32,7 +35,7 @@ pub(super) struct World {
     apps: BTreeMap<AppId, App>,
     versions: BTreeMap<VersionId, Version>,
     deployments: BTreeMap<DeploymentId, Deployment>,
-    users: BTreeMap<Username, UserRecord>,
+    accounts: Accounts,
     // Until when the answer for a scope counts.
     remembered: BTreeMap<IdempotencyScope, Timestamp>,
     checkpoints: BTreeMap<ConsumerName, Position>,
@@ -49,7 +52,7 @@ impl World {
             apps: BTreeMap::new(),
             versions: BTreeMap::new(),
             deployments: BTreeMap::new(),
-            users: BTreeMap::new(),
+            accounts: Accounts::default(),
             remembered: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             events: Vec::new(),
@@ -86,6 +89,9 @@ impl World {
         }
         for guard in guards {
             changeset = changeset.guarded(guard);
+        }
+        for Rehash { username, old, new } in self.accounts.rehashed() {
+            changeset = changeset.rehashing(&username, old, new);
         }
         for event in changeset.events() {
             let position = Position::new(self.events.len() as u64 + 1);
@@ -243,38 +249,11 @@ impl World {
                 let subject = picked(&self.apps, app).map_or(Subject::Apps, |app| Subject::App(app.id));
                 Some(Change::access_denied(&stamp.actor, action, subject))
             }
-            account => self.change_account(account, at),
-        }
-    }
-
-    fn change_account(&mut self, intent: Intent, at: Timestamp) -> Option<Change> {
-        match intent {
-            Intent::CreateUser(username, role, password_hash) => {
-                if self.users.contains_key(&username) {
-                    return None;
-                }
-                let user = User { username: username.clone(), role, created_at: at };
-                let record = UserRecord { user, password_hash };
-                self.users.insert(username, record.clone());
-                Some(Change::user_created(&record))
-            }
-            Intent::SetPassword(user, hash) => {
-                picked(&self.users, user).map(|record| Change::password_changed(&record.user.username, hash))
-            }
-            Intent::DeleteUser(user) => {
-                let username = picked(&self.users, user)?.user.username.clone();
-                self.users.remove(&username);
-                Some(Change::user_deleted(&username))
-            }
-            Intent::LogIn(user) => {
-                picked(&self.users, user).map(|record| Change::login_succeeded(&record.user.username))
-            }
-            Intent::FailToLogIn(username) => Some(Change::login_failed(&username)),
-            _ => None,
+            account => self.accounts.change(account, at),
         }
     }
 }
 
-fn picked<K: Ord, V>(from: &BTreeMap<K, V>, pick: Pick) -> Option<&V> {
+pub(super) fn picked<K: Ord, V>(from: &BTreeMap<K, V>, pick: Pick) -> Option<&V> {
     from.values().nth(pick.checked_rem(from.len())?)
 }

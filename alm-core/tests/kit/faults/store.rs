@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    num::NonZeroU32,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Duration,
@@ -11,12 +12,15 @@ use alm_core::{
     changeset::{Change, Changeset},
     domain::{ChangesetId, ParentId, Position},
     ports::{
-        AppFilter, AuditFilter, BackendErrorKind, Committer, DeploymentFilter, EventBus, EventLog, Ids, Outcome,
-        Reader, Roles, Sequence, Store, SystemIds, VersionFilter,
+        AppFilter, AuditFilter, BackendErrorKind, Bucket, Committer, CredentialFilter, DeploymentFilter, EventBus,
+        EventLog, Ids, Outcome, Rate, Reader, Roles, Sequence, Store, SystemIds, VersionFilter,
     },
     testing::{
         Call, Fault, Faulty, FaultyBus, Gate, MemoryBus, Operation, Plan, Script, Switch,
-        fixtures::{account, app, app_id, at, consumer, deployment_id, of, scope, stamp, username, version_id},
+        fixtures::{
+            account, app, app_id, at, consumer, credential_id, deployment_id, of, scope, session, stamp, username,
+            version_id,
+        },
     },
 };
 use alm_store_memory::MemoryStore;
@@ -156,6 +160,9 @@ async fn call_each(store: &impl Store) -> Vec<bool> {
         store.audit_entries(&AuditFilter::default(), None, 1).await.is_ok(),
         store.user(&username("ada")).await.is_ok(),
         store.users(Some(&(at(0), username("ada"))), 1).await.is_ok(),
+        store.credential(credential_id(1)).await.is_ok(),
+        store.credentials(&CredentialFilter::ApiKeys, None, 1).await.is_ok(),
+        store.is_revoked(credential_id(1)).await.is_ok(),
         store.remembered(&scope("k")).await.is_ok(),
         store.checkpoint(&consumer("reader"), log).await.is_ok(),
         store.dead_letters(&consumer("reader"), None, 1).await.is_ok(),
@@ -163,6 +170,14 @@ async fn call_each(store: &impl Store) -> Vec<bool> {
         store.receipt(ChangesetId::new(SystemIds.uuid_v7())).await.is_ok(),
         create(store).await.is_ok(),
         store.allocate(Sequence::Apps, 1).await.is_ok(),
+        store
+            .admit(
+                &Bucket::parse("login").unwrap(),
+                Rate { burst: NonZeroU32::MAX, interval: Duration::from_secs(1) },
+                at(0),
+            )
+            .await
+            .is_ok(),
         store.trim(Position::FIRST, at(0), 1).await.is_ok(),
         store.forget_answers(at(0), 1).await.is_ok(),
         store.lead(&consumer("relay")).await.is_ok(),
@@ -207,6 +222,8 @@ async fn without_faults_a_store_is_itself() {
     // when
     create(&faulty).await.unwrap();
     faulty.commit(of(Change::user_created(&account("ada")))).await.unwrap();
+    faulty.commit(of(Change::credential_created(&session(1, &account("ada"))))).await.unwrap();
+    faulty.commit(of(Change::login_failed(&username("ada"))).revoking(credential_id(2), at(9))).await.unwrap();
     faulty.allocate(Sequence::Apps, 5).await.unwrap();
 
     // then
@@ -214,7 +231,12 @@ async fn without_faults_a_store_is_itself() {
     assert_eq!(faulty.app(app_id(1)).await.unwrap(), Some(app(1, "billing")));
     assert_eq!(faulty.user(&username("ada")).await.unwrap(), store.user(&username("ada")).await.unwrap());
     assert_eq!(faulty.users(None, 10).await.unwrap().len(), 1);
-    assert_eq!(faulty.head().await.unwrap().get(), 2);
+    let sessions = CredentialFilter::SessionsOf(username("ada"));
+    assert_eq!(faulty.credentials(&sessions, None, 10).await.unwrap(), [session(1, &account("ada"))]);
+    let account = faulty.credential(credential_id(1)).await.unwrap().unwrap().account;
+    assert_eq!(account, store.user(&username("ada")).await.unwrap().map(|record| record.user));
+    assert!(faulty.is_revoked(credential_id(2)).await.unwrap() && !faulty.is_revoked(credential_id(1)).await.unwrap());
+    assert_eq!(faulty.head().await.unwrap().get(), 4);
     assert_eq!(
         faulty.read(Position::FIRST, 10).await.unwrap(),
         store.read(Position::START, 10).await.unwrap()[1..],

@@ -8,11 +8,12 @@ use std::{
 use alm_core::{
     changeset::{Changeset, Guard, Receipt, Write},
     domain::{AuditIndex, Event, Known, LogId, ParentId, Position, Timestamp},
-    ports::{BackendError, Committer, Contention, IdBlock, Outcome, Sequence, StoreError, Trimmed},
+    ports::{BackendError, Bucket, Committer, Contention, IdBlock, Outcome, Rate, Sequence, StoreError, Trimmed},
 };
 use async_trait::async_trait;
 
 use super::{
+    accounts::forget_until_when,
     defect::Defect,
     disk::{Disk, Kept},
     parts::Parts,
@@ -27,8 +28,8 @@ pub(super) struct Flawed {
     pub(super) log: LogId,
     /// What this handle saw at its last commit.
     pub(super) seen: Mutex<Arc<State>>,
-    /// How many items the pages before had, by the last id of the page.
-    pub(super) offsets: Mutex<BTreeMap<i64, usize>>,
+    /// How many items the pages before had, by the last key of the page.
+    pub(super) offsets: Mutex<BTreeMap<u128, usize>>,
     /// Roles that this handle has lent.
     pub(super) taken: Arc<Taken>,
 }
@@ -58,13 +59,15 @@ impl Flawed {
             }
         }
         let failing = parts.clone();
-        let answer = parts.spoil(self.defect, &next).and_then(|()| self.apply(&mut next, parts));
+        let spoiled = parts.spoil(self.defect, &next).and_then(|()| parts.spoil_accounts(self.defect, &next));
+        let answer = spoiled.and_then(|()| self.apply(&mut next, parts));
         match &answer {
             Ok(receipt) => {
                 if self.is(Defect::ForgetsReceipts) {
                     next.receipts.remove(&receipt.changeset);
                 }
                 self.distort(&mut next, &failing);
+                self.distort_accounts(&mut next, &failing.writes);
                 kept.replace(next);
             }
             Err(_) => self.leave_a_trace(kept, next, failing),
@@ -80,6 +83,7 @@ impl Flawed {
             Defect::LearnsWhatIsGone => forget_what_went(&parts.writes, next),
             Defect::SettlesForAllConsumers => settle_for_all(&parts.writes, next),
             Defect::InsertReplaces => make_way(&parts.writes, next),
+            Defect::RevocationsReplace => forget_until_when(&parts.writes, next),
             Defect::ReplacesLiveAnswers => next.remembered.clear(),
             // Whoever has taken the name since it was compared loses the app, and no one is told.
             Defect::ChecksNamesTooEarly => {
@@ -200,6 +204,10 @@ impl Committer for Flawed {
         Ok(block)
     }
 
+    async fn admit(&self, bucket: &Bucket, rate: Rate, now: Timestamp) -> Result<Result<(), Timestamp>, StoreError> {
+        Ok(self.admit_among_others(bucket, rate, now).await)
+    }
+
     async fn trim(&self, up_to: Position, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         Ok(self.trim_among_others(up_to, before, limit).await)
     }
@@ -251,6 +259,7 @@ fn make_way(writes: &[Write], state: &mut State) {
             Write::InsertVersion(version) => drop(state.versions.remove(&version.id)),
             Write::InsertDeployment(deployment) => drop(state.deployments.remove(&deployment.id)),
             Write::InsertUser(record) => drop(state.users.remove(&record.user.username)),
+            Write::InsertCredential(credential) => drop(state.credentials.remove(&credential.id)),
             _ => {}
         }
     }

@@ -110,6 +110,40 @@ pub(super) enum Defect {
     /// What is known of parents is not known after a restart.
     ForgetsParents,
 
+    // Accounts, sessions and API keys.
+    /// An account that gets another role has no password any more.
+    UpdatesDropThePassword,
+    /// An account whose password is another is at the same revision.
+    KeepsTheRevisionOfAPassword,
+    /// A password that is hashed anew replaces another that was set meanwhile.
+    RehashesAnyPassword,
+    /// A password that is another by now can't be hashed anew, and that is an error.
+    RefusesALateRehash,
+    /// An account whose password is hashed anew is at another revision.
+    RehashEndsSessions,
+    /// The secret that an API key had before is not kept.
+    ForgetsRetiredSecrets,
+    /// A credential that has ended is still there.
+    KeepsWhatHasEnded,
+    /// A session is read with the account as it was when it logged in.
+    ShowsTheAccountOfTheLogIn,
+    /// A session is of whoever has the name by now.
+    TakesTheNameForTheAccount,
+    /// With an account go its sessions, and no one is told.
+    EndsSessionsWithTheirAccount,
+    /// Several API keys may have one name.
+    NamesOfKeysMayRepeat,
+    /// The sessions of an account are those of all.
+    ListsSessionsOfAll,
+    /// Sessions and API keys are gone after a restart.
+    ForgetsCredentials,
+    /// What is revoked is not known after a restart.
+    ForgetsRevocations,
+    /// Of what is told of a revocation the last counts, also when it is the first to be over.
+    RevocationsReplace,
+    /// What is revoked is known for ever.
+    KeepsRevocationsForEver,
+
     // Letters.
     /// A letter is settled that is not there.
     SettlesWhatIsNotThere,
@@ -158,6 +192,14 @@ pub(super) enum Defect {
     /// A handle does not see what others have committed since its last commit.
     HandleSeesItsOwn,
 
+    // Attempts.
+    /// There is one bucket for all.
+    MixesBuckets,
+    /// How far a bucket is filled is read before the lock is taken.
+    ReadsBucketsTooEarly,
+    /// An attempt that is refused is counted, too.
+    CountsWhatIsRefused,
+
     // Values and lists.
     /// Texts are cut after 255 bytes.
     CutsTexts,
@@ -165,7 +207,7 @@ pub(super) enum Defect {
     DropsNul,
     /// Times are cut to milliseconds.
     CutsTimes,
-    /// App names are the same whatever their case.
+    /// Names of apps and of API keys are the same whatever their case.
     IgnoresCase,
     /// The last page of a list lacks its last item.
     LastPageLosesAnItem,

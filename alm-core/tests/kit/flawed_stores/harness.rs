@@ -59,6 +59,8 @@ impl StoreSubject for InMemory {
                 Defect::ChangesTheLogId => state.log_id = new_log_id(),
                 Defect::ForgetsWhereTheLogBegins if state.log.is_empty() => state.trimmed = 0,
                 Defect::ForgetsParents => (state.known_apps, state.known_versions) = Default::default(),
+                Defect::ForgetsCredentials => state.credentials.clear(),
+                Defect::ForgetsRevocations => state.revoked.clear(),
                 Defect::IdsStartAgain => state.next_ids = State::empty(state.log_id).next_ids,
                 _ => {}
             }

@@ -2,6 +2,7 @@
 //!
 //! All of them are one store in memory, made of the example's state; a [`Defect`] says what it does wrong.
 
+mod accounts;
 mod commit;
 mod defect;
 mod disk;

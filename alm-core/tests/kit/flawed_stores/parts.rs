@@ -168,6 +168,12 @@ fn expect_what_is_there(write: &mut Write, state: &State) {
         }
         Write::UpdateDeployment { deployment: Deployment { id, .. }, expected }
         | Write::DeleteDeployment { id, expected } => (state.deployments.get(id).map(|found| found.revision), expected),
+        Write::UpdateUser { user, expected } => {
+            (state.users.get(&user.username).map(|found| found.user.revision), expected)
+        }
+        Write::UpdateCredential { credential, expected } => {
+            (state.credentials.get(&credential.id).map(|found| found.revision), expected)
+        }
         _ => return,
     };
     *expected = found.unwrap_or(*expected);
@@ -195,6 +201,7 @@ fn deletes_nothing(write: &Write, state: &State) -> bool {
         Write::DeleteVersion { id, .. } => !state.versions.contains_key(id),
         Write::DeleteDeployment { id, .. } => !state.deployments.contains_key(id),
         Write::DeleteUser { username } => !state.users.contains_key(username),
+        Write::DeleteCredential { id } => !state.credentials.contains_key(id),
         _ => false,
     }
 }

@@ -2,7 +2,8 @@
 
 use alm_core::{
     changeset::Receipt,
-    ports::{IdBlock, Sequence, StoreError, Unique},
+    domain::Timestamp,
+    ports::{Bucket, IdBlock, Rate, Sequence, StoreError, Unique},
 };
 use tokio::task::yield_now;
 
@@ -26,6 +27,28 @@ impl Flawed {
             Defect::ShowsTheLaterCommitFirst | Defect::HeadAheadOfTheLog => self.show_later(parts).await,
             _ => self.transact(&mut self.disk.lock(), parts),
         }
+    }
+
+    pub(super) async fn admit_among_others(
+        &self,
+        bucket: &Bucket,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
+        let one = Bucket::parse("the only one").expect("a name");
+        let bucket = if self.defect == Defect::MixesBuckets { &one } else { bucket };
+        let before = self.disk.state();
+        if self.defect == Defect::ReadsBucketsTooEarly {
+            others_go_first().await;
+        }
+        let mut kept = self.disk.lock();
+        let mut next = State::clone(if self.defect == Defect::ReadsBucketsTooEarly { &before } else { &kept.state });
+        let mut answer = next.admit(bucket, rate, now);
+        if let (Defect::CountsWhatIsRefused, Err(later)) = (self.defect, answer) {
+            answer = next.admit(bucket, rate, later).and(Err(later));
+        }
+        kept.replace(next);
+        answer
     }
 
     /// What looks before it takes the lock, and believes what it saw when it has it.

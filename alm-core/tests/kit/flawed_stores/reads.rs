@@ -5,11 +5,14 @@ use std::sync::{Arc, PoisonError};
 use alm_core::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, IdempotencyScope, Receipt},
     domain::{
-        App, AppId, AuditEntry, AuditIndex, ChangesetId, Deployment, DeploymentId, DeploymentStatus, EnvironmentName,
-        Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User, UserRecord, Username, Version,
-        VersionId,
+        App, AppId, AuditEntry, AuditIndex, ChangesetId, Credential, CredentialId, Deployment, DeploymentId,
+        DeploymentStatus, EnvironmentName, Event, Known, LogId, ParentId, Position, RunningVersion, Timestamp, User,
+        UserRecord, Username, Version, VersionId,
     },
-    ports::{AppFilter, AuditFilter, DeploymentFilter, EventLog, Reader, StoreError, VersionFilter},
+    ports::{
+        AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, EventLog, HeldCredential, Reader, StoreError,
+        VersionFilter,
+    },
 };
 use async_trait::async_trait;
 
@@ -27,7 +30,7 @@ impl Flawed {
     }
 
     /// A page of a list that is `all` when it is read from its beginning.
-    fn page<T>(&self, all: Vec<T>, id: impl Fn(&T) -> i64, after: Option<i64>, limit: usize) -> Vec<T> {
+    fn page<T>(&self, all: Vec<T>, id: impl Fn(&T) -> u128, after: Option<u128>, limit: usize) -> Vec<T> {
         if self.defect == Defect::PagesByOffset {
             let mut offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
             let offset = after.map_or(0, |after| offsets.get(&after).copied().unwrap_or_default());
@@ -74,6 +77,11 @@ impl Flawed {
     }
 }
 
+/// An id of a resource as the key of a page.
+fn key(id: i64) -> u128 {
+    id.unsigned_abs().into()
+}
+
 fn whole(state: &State) -> Vec<Arc<Event>> {
     state.events(state.oldest().previous(), ALL).expect("nothing of it is gone")
 }
@@ -85,7 +93,7 @@ impl EventLog for Flawed {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<Event>>, StoreError> {
-        let position = |event: &Arc<Event>| event.position.get().cast_signed();
+        let position = |event: &Arc<Event>| event.position.get().into();
         let seen = self.state().oldest();
         if self.defect == Defect::LooksWhereTheLogBeginsTooEarly {
             others_go_first().await;
@@ -96,7 +104,7 @@ impl EventLog for Flawed {
         if after < oldest.previous() && self.defect != Defect::SkipsWhatIsGone {
             return Err(StoreError::Gone { oldest });
         }
-        let after = Some(after.get().cast_signed()).filter(|after| *after > 0);
+        let after = Some(after.get().into()).filter(|after| *after > 0);
         Ok(self.page(log, position, after, limit))
     }
 
@@ -138,7 +146,7 @@ impl Reader for Flawed {
             let any = |app: &App| filter.labels.iter().any(|label| app.labels.get(&label.key) == Some(&label.value));
             all.retain(any);
         }
-        Ok(self.page(all, |app| app.id.get(), after.map(AppId::get), limit))
+        Ok(self.page(all, |app| key(app.id.get()), after.map(|after| key(after.get())), limit))
     }
 
     async fn version(&self, id: VersionId) -> Result<Option<Version>, StoreError> {
@@ -152,7 +160,7 @@ impl Reader for Flawed {
         limit: usize,
     ) -> Result<Vec<Version>, StoreError> {
         let all = self.state().list_versions(filter, None, ALL);
-        Ok(self.page(all, |version| version.id.get(), after.map(VersionId::get), limit))
+        Ok(self.page(all, |version| key(version.id.get()), after.map(|after| key(after.get())), limit))
     }
 
     async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
@@ -170,7 +178,7 @@ impl Reader for Flawed {
             (filter.environment, filter.status) = (None, None);
         }
         let all = self.state().list_deployments(&filter, None, ALL);
-        Ok(self.page(all, |deployment| deployment.id.get(), after.map(DeploymentId::get), limit))
+        Ok(self.page(all, |deployment| key(deployment.id.get()), after.map(|after| key(after.get())), limit))
     }
 
     async fn running(
@@ -214,8 +222,7 @@ impl Reader for Flawed {
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let all = self.state().list_audit(filter, None, ALL);
-        let after = after.map(|after| after.get().cast_signed());
-        Ok(self.page(all, |entry| entry.index.get().cast_signed(), after, limit))
+        Ok(self.page(all, |entry| entry.index.get().into(), after.map(|after| after.get().into()), limit))
     }
 
     async fn user(&self, username: &Username) -> Result<Option<UserRecord>, StoreError> {
@@ -224,6 +231,28 @@ impl Reader for Flawed {
 
     async fn users(&self, after: Option<&(Timestamp, Username)>, limit: usize) -> Result<Vec<User>, StoreError> {
         Ok(self.state().list_users(after, limit))
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<Option<HeldCredential>, StoreError> {
+        Ok(self.state().held_credential(id).map(|held| self.show(held)))
+    }
+
+    async fn credentials(
+        &self,
+        filter: &CredentialFilter,
+        after: Option<CredentialId>,
+        limit: usize,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let mut all = self.state().list_credentials(filter, None, ALL);
+        if self.defect == Defect::ListsSessionsOfAll && matches!(filter, CredentialFilter::SessionsOf(_)) {
+            all = self.state().credentials.values().filter(|it| it.username().is_some()).cloned().collect();
+        }
+        let key = |id: CredentialId| id.get().as_u128();
+        Ok(self.page(all, |credential| key(credential.id), after.map(key), limit))
+    }
+
+    async fn is_revoked(&self, id: CredentialId) -> Result<bool, StoreError> {
+        Ok(self.state().revoked.contains_key(&id))
     }
 
     async fn remembered(&self, scope: &IdempotencyScope) -> Result<Option<IdempotencyRecord>, StoreError> {

@@ -2,6 +2,8 @@
 
 #[path = "../../../../examples/custom_store/apply.rs"]
 mod apply;
+#[path = "../../../../examples/custom_store/credentials.rs"]
+mod credentials;
 #[path = "../../../../examples/custom_store/read.rs"]
 mod read;
 #[path = "../../../../examples/custom_store/state.rs"]

@@ -151,6 +151,8 @@ fn every_claim_must_be_of_its_type() {
         }
     }
     assert_eq!(check(&signed(USUAL, "[]")), "invalid-token");
+    let listed = json!(["ada", "user", "", "alm", "alm", 1_800_000_900, 1_800_000_000, 1_800_000_000, "1"]);
+    assert_eq!(check(&signed(USUAL, &listed)), "invalid-token");
 }
 
 #[test]
@@ -220,6 +222,8 @@ fn the_header_can_not_change_how_a_token_is_checked() {
         r#"{"alg":"HS256","typ":"at+jwt"}"#,
         r#"{"alg":"HS256","typ":null}"#,
         "[]",
+        r#"["HS256"]"#,
+        r#"["HS256","JWT","1"]"#,
         "",
     ] {
         assert_eq!(check(&signed(header, &claims())), "invalid-token", "{header}");

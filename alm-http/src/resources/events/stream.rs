@@ -44,10 +44,15 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Api
         .map_err(|rejected| ApiError::header("invalid-last-event-id", format!("Last-Event-ID {}", rejected.detail)))
 }
 
-/// The events after `after` and all that come, until the client goes or the process shuts down.
-pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Result<impl IntoResponse, ApiError> {
+/// The events after `after` and all that come, until the client goes, its token counts no more, or the process shuts down.
+pub(super) async fn of(
+    state: ApiState,
+    context: Context,
+    token: String,
+    after: Position,
+) -> Result<impl IntoResponse, ApiError> {
     let keep_alive = KeepAlive::new().interval(state.settings.heartbeat);
-    let tail = Tail { state, context, after, is_over: false };
+    let tail = Tail { state, context, token, after, is_over: false };
     // Before the answer begins, so that who may not read is told so.
     let first = tail.read().await?;
     let stopped = {
@@ -81,6 +86,8 @@ pub(super) async fn of(state: ApiState, context: Context, after: Position) -> Re
 struct Tail {
     state: ApiState,
     context: Context,
+    // It is looked at again and again: a stream goes on no longer than the token counts.
+    token: String,
     after: Position,
     // What comes next is gone, and the client was told.
     is_over: bool,
@@ -97,6 +104,9 @@ impl Tail {
     async fn next(&self) -> Option<Result<Vec<Arc<Event>>, sse::Event>> {
         loop {
             if self.is_over {
+                return None;
+            }
+            if self.state.alm.authenticate(&self.token).await.is_err() {
                 return None;
             }
             match self.read().await {

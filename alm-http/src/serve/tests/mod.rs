@@ -3,7 +3,6 @@ mod http1_attacks;
 mod http2;
 mod http2_attacks;
 mod reading;
-#[cfg(feature = "tls")]
 mod tls;
 
 use std::{

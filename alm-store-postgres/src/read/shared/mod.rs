@@ -5,6 +5,7 @@
 //! whoever shares it has asked.
 
 mod by_id;
+mod credentials;
 mod pages;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::{
     pool::{Lent, Pool, with_connection},
 };
 
+pub(crate) use credentials::{Held, IsRevoked};
 pub(crate) use pages::{DeploymentsOf, VersionsOf};
 
 /// How long they wait for a connection. After that each reads for itself.

@@ -1,8 +1,10 @@
 //! Accounts.
 
+use std::collections::BTreeSet;
+
 use crate::{
     changeset::Change,
-    domain::{PasswordHash, Role, Subject as About, Timestamp, User, UserRecord, Username},
+    domain::{Grant, PasswordHash, Revision, Role, Subject as About, Timestamp, User, UserRecord, Username},
     ports::{Store, Unique},
     testing::{
         conformance::must::Must,
@@ -11,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    given::failed,
     labelled::ODD,
     look::ALL,
     paging::is_listed,
@@ -41,12 +44,15 @@ pub(super) async fn an_account_reads_back_as_it_was_committed(subject: Subject) 
     assert_eq!(store.user(&username("ada")).await.must("read an account"), None, "there is no account yet");
     assert_eq!(all(store.as_ref()).await, []);
     let longest = format!("9{}", "A-z_.@+".repeat(9));
-    for (role, name, created_at) in [
-        (Role::Admin, "ada", at(1_795_348_800_123_456)),
-        (Role::User, "ada@example.org", Timestamp::MIN),
-        (Role::User, longest.as_str(), Timestamp::MAX),
+    let grants: BTreeSet<_> =
+        ["auditor", "deployer:7/prod", "admin:*/eu-west_1.x"].map(|grant| Grant::parse(grant).expect("a grant")).into();
+    for (role, grants, name, created_at, revision) in [
+        (Role::Admin, grants, "ada", at(1_795_348_800_123_456), 1),
+        (Role::Viewer, BTreeSet::new(), "ada@example.org", Timestamp::MIN, 7),
+        (Role::User, BTreeSet::new(), longest.as_str(), Timestamp::MAX, i64::MAX.unsigned_abs()),
     ] {
-        let user = User { username: username(name), role, created_at };
+        let revision = Revision::new(revision);
+        let user = User { username: username(name), role, grants, created_at, revision };
         let password_hash = PasswordHash::new(format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA{ODD}"));
         let record = UserRecord { user, password_hash };
         store.commit(of(Change::user_created(&record))).await.must("create an account");
@@ -58,21 +64,60 @@ pub(super) async fn an_account_reads_back_as_it_was_committed(subject: Subject) 
     }
 }
 
-pub(super) async fn another_password_changes_nothing_else(subject: Subject) {
+pub(super) async fn another_password_changes_the_revision_and_nothing_else(subject: Subject) {
     let store = subject.store();
     let (ada, bob) = (made("ada", 5), made("bob", 6));
     store.commit(of(Change::user_created(&ada))).await.must("create an account");
     store.commit(of(Change::user_created(&bob))).await.must("create an account");
-    for hash in ["other", "", "other", "hash"] {
+    for (hash, revision) in ["other", "", "other", "hash"].into_iter().zip(2..) {
         let changed = UserRecord { password_hash: PasswordHash::new(hash), ..ada.clone() };
         let change = Change::password_changed(&username("ada"), changed.password_hash.clone());
         store.commit(of(change)).await.must("change a password");
         let shown = store.user(&username("ada")).await.must("read an account").expect("the account is there");
         assert_eq!(shown.password_hash.as_str(), hash, "the new hash");
-        assert_eq!(shown.user, ada.user, "all but the hash is as it was");
+        let user = User { revision: Revision::new(revision), ..ada.user.clone() };
+        assert_eq!(shown.user, user, "all but the hash and the revision is as it was");
         assert_eq!(store.user(&username("bob")).await.must("read an account"), Some(bob.clone()), "another account");
-        assert_eq!(all(store.as_ref()).await, [ada.user.clone(), bob.user.clone()]);
+        assert_eq!(all(store.as_ref()).await, [user, bob.user.clone()]);
     }
+}
+
+pub(super) async fn an_account_is_changed_only_at_its_revision(subject: Subject) {
+    let store = subject.store();
+    let (ada, bob) = (made("ada", 5), made("bob", 6));
+    store.commit(of(Change::user_created(&ada))).await.must("create an account");
+    store.commit(of(Change::user_created(&bob))).await.must("create an account");
+    let grants: BTreeSet<_> = [Grant::parse("deployer:7/prod").expect("a grant")].into();
+    let promoted = ada.user.update(Role::Admin, grants).expect("a change");
+    for stale in [0, 2, 7] {
+        let change = Change::user_updated(&promoted, Revision::new(stale));
+        let refusal = Refusal::Stale(About::User(username("ada")));
+        is_refused(store.as_ref(), "change an account at another revision", of(change), refusal).await;
+    }
+    store.commit(of(Change::user_updated(&promoted, ada.user.revision))).await.must("change an account");
+    let shown = store.user(&username("ada")).await.must("read an account").expect("the account is there");
+    assert_eq!(shown, UserRecord { user: promoted.clone(), password_hash: ada.password_hash.clone() });
+    assert_eq!(all(store.as_ref()).await, [promoted, bob.user.clone()]);
+    let nobody = made("nobody", 7).user.update(Role::Admin, BTreeSet::new()).expect("a change");
+    let change = of(Change::user_updated(&nobody, Revision::FIRST));
+    let refusal = Refusal::Missing(About::User(username("nobody")));
+    is_refused(store.as_ref(), "change an account that is not there", change, refusal).await;
+}
+
+pub(super) async fn a_password_is_hashed_anew_as_long_as_it_is_the_same(subject: Subject) {
+    let store = subject.store();
+    let ada = made("ada", 5);
+    store.commit(of(Change::user_created(&ada))).await.must("create an account");
+    let hash = |text: &str| PasswordHash::new(text);
+    let rehash = |old: PasswordHash, new: &str| of(failed()).rehashing(&username("ada"), old, hash(new));
+    store.commit(rehash(ada.password_hash.clone(), "new")).await.must("hash a password anew");
+    is_shown(store.as_ref(), &UserRecord { password_hash: hash("new"), ..ada.clone() }).await;
+    // Another password was set meanwhile.
+    store.commit(rehash(ada.password_hash.clone(), "late")).await.must("be late");
+    is_shown(store.as_ref(), &UserRecord { password_hash: hash("new"), ..ada }).await;
+    store.commit(of(Change::user_deleted(&username("ada")))).await.must("delete an account");
+    store.commit(rehash(hash("new"), "later")).await.must("be later than the account");
+    assert_eq!(all(store.as_ref()).await, []);
 }
 
 pub(super) async fn an_account_is_never_inserted_over_another(subject: Subject) {

@@ -1,18 +1,18 @@
 //! What cases start from: a store with something of everything that it keeps, and parts to make changesets of.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub(super) use crate::testing::conformance::tasks::{at_once, ended, start};
 
 use crate::{
     changeset::{Change, Changeset, Guard, Receipt},
-    domain::{AppName, DeploymentStatus, LogId, ParentId, PasswordHash, Revision},
+    domain::{AppName, DeploymentStatus, LogId, ParentId, PasswordHash, Revision, Role, SessionEnd},
     ports::{Store, StoreError},
     testing::{
         conformance::{StoreCapability, must::Must},
         fixtures::{
-            account, answer, app, app_id, checkpoint, deployment, entry, event_id, letter, stamp, successful, username,
-            version, version_id,
+            account, answer, api_key, app, app_id, at, checkpoint, credential_id, deployment, entry, event_id, letter,
+            secret_hash, session, stamp, successful, username, version, version_id,
         },
     },
 };
@@ -29,6 +29,8 @@ pub(super) enum Part {
     Letter,
     Known(ParentId),
     Gone(ParentId),
+    Rehash,
+    Revoked(u128),
     Remember(&'static str),
     Guard(Guard),
 }
@@ -60,12 +62,18 @@ pub(super) async fn populate(subject: &Subject) -> Vec<Changeset> {
         (Some(Deployments), change(Change::deployment_created(&deployment(3, 3, 2)))),
         (Some(Accounts), change(Change::user_created(&account("ada")))),
         (Some(Accounts), change(Change::user_created(&account("bob")))),
+        (Some(Accounts), change(Change::user_created(&account("eve")))),
+        (Some(Accounts), change(Change::credential_created(&session(1, &account("ada"))))),
+        (Some(Accounts), change(Change::credential_created(&session(2, &account("bob"))))),
+        (Some(Accounts), change(Change::credential_created(&api_key(3, "ci")))),
+        (Some(Accounts), change(Change::credential_created(&api_key(4, "cd")))),
         (Some(Audit), Part::Audit),
         (None, Part::Remember("ada")),
         (None, Part::Letter),
         (Some(Parents), Part::Known(ParentId::App(app_id(1)))),
         (Some(Parents), Part::Known(ParentId::Version(version_id(1)))),
         (Some(Parents), Part::Gone(ParentId::Version(version_id(2)))),
+        (Some(Parents), Part::Revoked(1)),
         (None, change(failed())),
     ];
     let changeset = changeset(store.log_id(), &that_it_can(subject, parts), 0);
@@ -83,6 +91,9 @@ pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
     let mut moved = successful(3, 3, 2, 5);
     moved.revision = next;
     let hash = PasswordHash::new("other");
+    let key = api_key(3, "ci");
+    let renewed = key.renewed(secret_hash(9), at(8), at(90));
+    let promoted = account("eve").user.update(Role::Admin, BTreeSet::new()).expect("a change");
     let parts = vec![
         (Some(Apps), change(Change::app_created(&app(4, "new")))),
         (Some(Apps), change(Change::app_updated(&renamed, Revision::FIRST))),
@@ -96,11 +107,17 @@ pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
         (Some(Accounts), change(Change::user_created(&account("new")))),
         (Some(Accounts), change(Change::user_deleted(&username("bob")))),
         (Some(Accounts), change(Change::password_changed(&username("ada"), hash))),
+        (Some(Accounts), change(Change::user_updated(&promoted, Revision::FIRST))),
+        (Some(Accounts), Part::Rehash),
+        (Some(Accounts), change(Change::credential_created(&session(5, &account("ada"))))),
+        (Some(Accounts), change(Change::credential_renewed(&renewed, key.revision))),
+        (Some(Accounts), change(Change::credential_ended(&api_key(4, "cd"), SessionEnd::Logout, at(9)))),
         (None, change(failed())),
         (Some(Audit), Part::Audit),
         (None, Part::Letter),
         (Some(Parents), Part::Known(ParentId::App(app_id(2)))),
         (Some(Parents), Part::Gone(ParentId::Version(version_id(1)))),
+        (Some(Parents), Part::Revoked(2)),
         (None, Part::Remember("new")),
         (Some(Apps), Part::Guard(Guard::AppExists(app_id(1)))),
         (Some(Versions), Part::Guard(Guard::VersionExists(version_id(1)))),
@@ -135,6 +152,13 @@ pub(super) fn broken_parts(subject: &Subject) -> Vec<(Part, &'static str)> {
         (Some(Accounts), exists, change(Change::user_created(&account("ada")))),
         (Some(Accounts), missing, change(Change::user_deleted(&username("nobody")))),
         (Some(Accounts), missing, change(Change::password_changed(&username("nobody"), hash))),
+        (Some(Accounts), conflict, change(Change::user_updated(&account("eve").user, other))),
+        (Some(Accounts), missing, change(Change::user_updated(&account("nobody").user, other))),
+        (Some(Accounts), exists, change(Change::credential_created(&session(3, &account("ada"))))),
+        (Some(Accounts), exists, change(Change::credential_created(&api_key(9, "ci")))),
+        (Some(Accounts), conflict, change(Change::credential_renewed(&api_key(3, "ci"), other))),
+        (Some(Accounts), missing, change(Change::credential_renewed(&api_key(77, "free"), other))),
+        (Some(Accounts), missing, change(Change::credential_ended(&api_key(77, "free"), SessionEnd::Logout, at(9)))),
         (None, exists, Part::Remember("ada")),
         (Some(Apps), "guard-failed", Part::Guard(Guard::AppExists(app_id(77)))),
         (Some(Versions), "guard-failed", Part::Guard(Guard::VersionExists(version_id(77)))),
@@ -154,6 +178,11 @@ pub(super) fn changeset(log: LogId, parts: &[Part], from: u64) -> Changeset {
         Part::Letter => changeset.burying(letter(log, from + 1, "reason")),
         Part::Known(parent) => changeset.knowing(parent, app_id(1)),
         Part::Gone(parent) => changeset.parting(parent),
+        Part::Rehash => {
+            let (old, new) = (account("eve").password_hash, PasswordHash::new("anew"));
+            changeset.rehashing(&username("eve"), old, new)
+        }
+        Part::Revoked(id) => changeset.revoking(credential_id(id), at(1_000)),
         Part::Remember(key) => changeset.remembering(answer(key, "outcome", 0, 100)),
         Part::Guard(guard) => changeset.guarded(guard),
     })

@@ -7,13 +7,13 @@ use tokio::time::timeout;
 use crate::{
     changeset::{ConsumerName, DeadLetter, IdempotencyRecord, Receipt},
     domain::{
-        App, AppName, AuditEntry, ChangesetId, Deployment, Event, EventId, Known, ParentId, Position, RunningVersion,
-        User, UserRecord, Version,
+        App, AppName, AuditEntry, ChangesetId, Credential, Deployment, Event, EventId, Known, ParentId, Position,
+        RunningVersion, User, UserRecord, Version,
     },
-    ports::{AppFilter, AuditFilter, DeploymentFilter, Store, VersionFilter},
+    ports::{AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, HeldCredential, Store, VersionFilter},
     testing::{
         conformance::{StoreCapability, must::Must, tasks::patience},
-        fixtures::{app_id, consumer, scope, username, version_id},
+        fixtures::{app_id, consumer, credential_id, scope, username, version_id},
     },
 };
 
@@ -36,10 +36,13 @@ pub(super) struct Sight {
     audit: Vec<AuditEntry>,
     users: Vec<User>,
     accounts: Vec<Option<UserRecord>>,
+    held: Vec<Option<HeldCredential>>,
+    credentials: Vec<Vec<Credential>>,
     remembered: Vec<Option<IdempotencyRecord>>,
     checkpoint: Option<Position>,
     letters: Vec<DeadLetter>,
     parents: Vec<Option<Known>>,
+    revoked: Vec<bool>,
     receipts: Vec<Option<Receipt>>,
 }
 
@@ -58,10 +61,7 @@ impl Sight {
             sight.look_at_deployments(store, tells).await;
         }
         if subject.can(StoreCapability::Accounts) {
-            sight.users = store.users(None, ALL).await.must("list accounts");
-            for name in ["ada", "bob", "new"] {
-                sight.accounts.push(store.user(&username(name)).await.must("read an account"));
-            }
+            sight.look_at_accounts(store).await;
         }
         if subject.can(StoreCapability::Audit) {
             sight.audit = audit_of(store).await;
@@ -71,6 +71,8 @@ impl Sight {
                 for parent in [ParentId::App(app_id(id)), ParentId::Version(version_id(id))] {
                     sight.parents.push(store.known(parent).await.must("tell what is known of a parent"));
                 }
+                let revoked = store.is_revoked(credential_id(id.unsigned_abs().into())).await;
+                sight.revoked.push(revoked.must("tell whether a credential is revoked"));
             }
         }
         for key in ["ada", "new"] {
@@ -99,6 +101,19 @@ impl Sight {
         for id in 1..4 {
             let filter = VersionFilter { app_id: Some(app_id(id)), ..VersionFilter::default() };
             self.versions_by_app.push(store.versions(&filter, None, ALL).await.must("list the versions of an app"));
+        }
+    }
+
+    async fn look_at_accounts(&mut self, store: &dyn Store) {
+        self.users = store.users(None, ALL).await.must("list accounts");
+        for name in ["ada", "bob", "eve", "new"] {
+            self.accounts.push(store.user(&username(name)).await.must("read an account"));
+            let filter = CredentialFilter::SessionsOf(username(name));
+            self.credentials.push(store.credentials(&filter, None, ALL).await.must("list the sessions of an account"));
+        }
+        self.credentials.push(store.credentials(&CredentialFilter::ApiKeys, None, ALL).await.must("list API keys"));
+        for id in 1..6 {
+            self.held.push(store.credential(credential_id(id)).await.must("read a credential"));
         }
     }
 

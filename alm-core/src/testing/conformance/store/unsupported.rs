@@ -1,13 +1,19 @@
 //! What a store must refuse when it can't do something.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use crate::{
     changeset::{Change, Changeset, Guard},
-    domain::{AuditIndex, DeploymentStatus, ParentId, PasswordHash, Revision},
-    ports::{AppFilter, AuditFilter, DeploymentFilter, Sequence, Store, StoreError, VersionFilter},
+    domain::{AuditIndex, DeploymentStatus, ParentId, PasswordHash, Revision, SessionEnd},
+    ports::{
+        AppFilter, AuditFilter, Bucket, CredentialFilter, DeploymentFilter, Rate, Sequence, Store, StoreError,
+        VersionFilter,
+    },
     testing::{
         conformance::{StoreCapability, must::Must},
         fixtures::{
-            account, app, app_id, consumer, deployment, deployment_id, entry, of, stamp, username, version, version_id,
+            account, app, app_id, at, consumer, credential_id, deployment, deployment_id, entry, of, session, stamp,
+            username, version, version_id,
         },
     },
 };
@@ -47,6 +53,11 @@ pub(super) async fn refuses(lacking: StoreCapability, mut subject: Subject) {
         StoreCapability::Accounts => {
             is_refused("read an account", store.user(&username("ada")).await);
             is_refused("list accounts", store.users(None, 10).await);
+            is_refused("read a credential", store.credential(credential_id(1)).await);
+            let rate = Rate { burst: NonZeroU32::MIN, interval: Duration::from_secs(1) };
+            let bucket = Bucket::parse("x").expect("a name");
+            is_refused("count an attempt", store.admit(&bucket, rate, at(0)).await);
+            is_refused("list credentials", store.credentials(&CredentialFilter::ApiKeys, None, 10).await);
         }
         StoreCapability::Audit => {
             is_refused("read an audit entry", store.audit_entry(AuditIndex::FIRST).await);
@@ -55,6 +66,7 @@ pub(super) async fn refuses(lacking: StoreCapability, mut subject: Subject) {
         StoreCapability::Parents => {
             is_refused("tell what is known of an app", store.known(ParentId::App(app_id(1))).await);
             is_refused("tell what is known of a version", store.known(ParentId::Version(version_id(1))).await);
+            is_refused("tell whether a credential is revoked", store.is_revoked(credential_id(1)).await);
         }
         StoreCapability::Roles => {
             is_refused("ask for a role", store.lead(&consumer("relay")).await);
@@ -68,6 +80,7 @@ fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
     let (app, version, deployment) = (app(1, "a"), version(1, 1, "v1"), deployment(1, 1, 1));
     let pending = DeploymentStatus::Pending;
     let guarded = |guard| of(failed()).guarded(guard);
+    let session = session(1, &account("ada"));
     match lacking {
         StoreCapability::Apps => vec![
             of(Change::app_created(&app)),
@@ -90,6 +103,11 @@ fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
             of(Change::user_created(&account("ada"))),
             of(Change::user_deleted(&username("ada"))),
             of(Change::password_changed(&username("ada"), PasswordHash::new("other"))),
+            of(Change::user_updated(&account("ada").user, Revision::FIRST)),
+            of(failed()).rehashing(&username("ada"), PasswordHash::new("old"), PasswordHash::new("new")),
+            of(Change::credential_created(&session)),
+            of(Change::credential_renewed(&session, Revision::FIRST)),
+            of(Change::credential_ended(&session, SessionEnd::Logout, at(0))),
         ],
         StoreCapability::Audit => vec![of(failed()).recording(entry("x"))],
         StoreCapability::Parents => {
@@ -98,6 +116,7 @@ fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
                 Changeset::learning(stamp(0), parent, app.id),
                 of(failed()).knowing(parent, app.id),
                 of(failed()).parting(parent),
+                of(failed()).revoking(credential_id(1), at(9)),
                 guarded(Guard::ParentKnown(parent)),
                 guarded(Guard::ParentKnown(ParentId::Version(version.id))),
             ]

@@ -1,18 +1,16 @@
 //! Roles that are good in one place.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AppId, EnvironmentName, Rejected, Role};
-
-use super::Target;
+use super::{AppId, EnvironmentName, FieldError, Rejected, Role};
 
 /// A role, everywhere or in one place. Written as a scope: `auditor`, `user:7` (in app 7), `deployer:7/prod` (deployments of app 7 to
 /// `prod`), `deployer:*/prod` (of any app).
 ///
 /// ```
-/// use alm_core::policy::Grant;
+/// use alm_core::domain::Grant;
 ///
 /// let grant = Grant::parse("deployer:7/prod").unwrap();
 /// assert_eq!(grant.app.unwrap().get(), 7);
@@ -31,6 +29,9 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The most that one account or key may have: they stand in each of its tokens.
+    pub const MAX: usize = 32;
+
     /// `role`, everywhere.
     pub fn everywhere(role: Role) -> Self {
         Self { role, app: None, environment: None }
@@ -71,13 +72,27 @@ impl Grant {
         }
         Ok(grant)
     }
+}
 
-    /// Whether `target` is where this is good. What is in no place, or in one that is not known, is only in a grant for everywhere.
-    pub fn covers(&self, target: &Target) -> bool {
-        let place = target.place.as_ref();
-        let app = self.app.is_none_or(|app| place.is_some_and(|place| place.app == app));
-        let environment = self.environment.as_ref();
-        app && environment.is_none_or(|name| place.and_then(|place| place.environment.as_ref()) == Some(name))
+impl Grant {
+    /// Reads several, at most [`MAX`](Self::MAX).
+    ///
+    /// # Errors
+    /// Each text that is no grant, with a pointer to its place (`/0`).
+    pub fn parse_all(texts: &[String]) -> Result<BTreeSet<Self>, Vec<FieldError>> {
+        if texts.len() > Self::MAX {
+            return Err(vec![Rejected::new("too-many", format!("must have at most {} items", Self::MAX)).at("")]);
+        }
+        let parsed = texts
+            .iter()
+            .enumerate()
+            .map(|(place, text)| Self::parse(text).map_err(|error| error.at(format!("/{place}"))));
+        let (grants, errors): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+        if errors.is_empty() {
+            Ok(grants.into_iter().flatten().collect())
+        } else {
+            Err(errors.into_iter().filter_map(Result::err).collect())
+        }
     }
 }
 
