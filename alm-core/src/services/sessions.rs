@@ -127,7 +127,8 @@ impl Sessions<'_> {
         // An account that has been changed or made anew meanwhile is another, and so this is another request.
         let session = login.session.filter(|(_, session)| session.is_of(&record.user));
         let (session, _) = session.ok_or(Error::IdempotencyMismatch)?;
-        let value = match told {
+        // When another process was faster with the same key, what was made here is of a session that there is not.
+        let value = match told.filter(|_| !replayed) {
             Some(tokens) => tokens,
             None => {
                 self.tokens(login.id, principal(&record.user, session), login.issued_at, login.session_until, None)

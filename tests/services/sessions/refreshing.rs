@@ -5,7 +5,7 @@ use alm_core::{
     domain::{EventType, Password, PasswordHash},
     ports::AuthError,
     services::IssuedTokens,
-    testing::{ManualClock, inspect::log_of},
+    testing::{Call, Fault, Faulty, Gate, ManualClock, Operation, inspect::log_of},
 };
 use alm_store_memory::MemoryStore;
 use tokio::task::JoinSet;
@@ -146,6 +146,35 @@ async fn the_same_request_at_two_processes_at_once_ends_no_session() {
         assert_eq!(first, second);
         given.refresh(&first).await.unwrap();
     }
+}
+
+/// The slower of two processes has made tokens of a session of its own, which never was.
+#[tokio::test]
+async fn of_two_processes_that_log_in_by_one_key_at_once_the_slower_gives_a_token_that_counts() {
+    let (store, clock, gate) = (Arc::new(MemoryStore::new()), ManualClock::at(1_800_000_000_000_000), Gate::closed());
+    let given = Given { alm: builder(store.clone(), clock.clone()).build(), clock: clock.clone() };
+    given.create().await;
+    let held = gate.clone();
+    let plan = move |call: &Call<'_>| match call.operation {
+        Operation::Commit => Fault::Hold(held.clone()),
+        _ => Fault::None,
+    };
+    let slow = builder(Arc::new(Faulty::over(store, plan)), clock).build();
+    let login = async |alm: &Alm| {
+        let password = Password::attempt(PASSWORD).unwrap();
+        alm.sessions().login(&keyed(Context::anonymous(), "a", 1), &carol(), &password).await.unwrap()
+    };
+    let meanwhile = async {
+        gate.holds(1).await;
+        let faster = login(&given.alm).await;
+        gate.open();
+        faster
+    };
+    let (slower, faster) = tokio::join!(login(&slow), meanwhile);
+    assert!(slower.replayed && !faster.replayed);
+    assert!(given.counts(&slower.value).await && given.counts(&faster.value).await);
+    assert_eq!(slower.value.access_token, faster.value.access_token);
+    assert!(slower.value.refresh_token.is_none());
 }
 
 #[tokio::test]
