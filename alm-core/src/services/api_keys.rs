@@ -4,7 +4,7 @@ use crate::{
     changeset::{Change, Changeset},
     domain::{Actor, ApiKey, Credential, CredentialId, Holder, NewApiKey, SessionEnd, Subject, Timestamp},
     policy::{Action, Principal},
-    ports::{AuthError, CredentialFilter, TokenClaims},
+    ports::{AuthError, CredentialFilter},
 };
 
 use super::{
@@ -134,11 +134,7 @@ impl ApiKeys<'_> {
     pub async fn exchange(&self, key: &str) -> Result<IssuedTokens, Error> {
         let alm = self.0;
         let (principal, until) = self.shown(key).await?;
-        let issued_at = alm.now();
-        let (expires_at, expires_in) = alm.token_expiry(issued_at, until);
-        let claims = TokenClaims { id: alm.uuid(), principal, issued_at, expires_at };
-        let access_token = alm.issuer()?.issue(&claims).await?;
-        Ok(IssuedTokens { access_token, expires_in, refresh_token: None })
+        alm.sessions().tokens(alm.uuid(), principal, alm.now(), until, None).await
     }
 
     /// Whether `token` has the form of a key.

@@ -241,7 +241,8 @@ impl Sessions<'_> {
         Ok(())
     }
 
-    async fn tokens(
+    /// The tokens of a session or of a key that counts `until` then.
+    pub(super) async fn tokens(
         &self,
         id: Uuid,
         principal: Principal,
@@ -267,7 +268,7 @@ impl Alm {
     }
 
     /// When a token that is issued then expires, and in how many seconds: no later than `until`, when what it is issued for does.
-    pub(super) fn token_expiry(&self, issued_at: Timestamp, until: Timestamp) -> (Timestamp, u32) {
+    fn token_expiry(&self, issued_at: Timestamp, until: Timestamp) -> (Timestamp, u32) {
         let expires_at = issued_at.plus_seconds(i64::from(self.inner.token_seconds)).min(until);
         let seconds = expires_at.micros().saturating_sub(issued_at.micros()) / 1_000_000;
         (expires_at, u32::try_from(seconds).unwrap_or_default())
