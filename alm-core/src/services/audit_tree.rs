@@ -7,7 +7,7 @@ use crate::{
     policy::Action,
     ports::{AuditFilter, BackendError, CheckpointOutlet, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
     tlog::{
-        Checkpoint, Hash, Signer, Tile, TileError, Tiles, TreeError, Verifier, entry_bytes, leaf_hash, open,
+        Checkpoint, Hash, Signer, Tile, TileError, Tiles, TreeError, Verifier, entry_bytes, leaf_hash,
         prove_consistency, prove_inclusion, root, tiles_for_consistency, tiles_for_inclusion, tiles_for_root,
     },
 };
@@ -53,7 +53,7 @@ impl AuditTree {
 
     /// What a checkpoint says, if it is signed by a key of this log.
     pub(crate) fn read(&self, kept: &KeptCheckpoint) -> Result<Checkpoint, Box<dyn StdError + Send + Sync>> {
-        let checkpoint: Checkpoint = open(&kept.note, &self.verifiers)?.parse()?;
+        let checkpoint = Checkpoint::open(&kept.note, &self.verifiers)?;
         if checkpoint.origin() != self.signer.verifier().name() || checkpoint.size() != kept.size {
             return Err("it is the checkpoint of another log or size".into());
         }

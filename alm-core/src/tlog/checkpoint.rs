@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Hash, path::decimal};
+use super::{Hash, NoteError, Verifier, open, path::decimal};
 
 /// The size and the root of a log at one moment: the text of a signed note (<https://c2sp.org/tlog-checkpoint>).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,17 @@ impl Checkpoint {
         Ok(Self { origin, size, root, extensions: Vec::new() })
     }
 
+    /// The checkpoint that a signed note tells, if one of these keys has [signed](open) it, and it is of a log that one of them is named
+    /// after.
+    ///
+    /// # Errors
+    /// The note is not to be trusted, or tells no checkpoint, or that of another log.
+    pub fn open(note: &str, known: &[Verifier]) -> Result<Self, CheckpointError> {
+        let checkpoint: Self = open(note, known)?.parse()?;
+        let is_known = known.iter().any(|key| key.name() == checkpoint.origin);
+        if is_known { Ok(checkpoint) } else { Err(CheckpointError::AnotherLog) }
+    }
+
     /// The same with another line at the end. The specification advises against them: monitors can't check them.
     ///
     /// # Errors
@@ -46,7 +57,7 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// The name of the log. Whoever opens a note must compare it with the log that they asked.
+    /// The name of the log. Whoever reads a checkpoint other than by [`Checkpoint::open`] must compare it with the log that they asked.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -86,6 +97,12 @@ pub enum CheckpointError {
     /// A line after the root is empty, or contains a control character.
     #[error("an extension must not be empty nor contain control characters")]
     Extension,
+    /// The note that should tell it is not to be trusted.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The note is signed by a known key, and tells a checkpoint of a log that none of them is named after.
+    #[error("it is the checkpoint of another log")]
+    AnotherLog,
 }
 
 /// Whether it can stand as a line in a note.

@@ -1,19 +1,36 @@
 //! The audit log.
 
+use std::{borrow::Cow, fmt::Display};
+
 use alm_core::{
     domain::{Actor, AuditEntry, AuditIndex, EventId, NewAuditEntry, Timestamp},
     ports::{AuditFilter, StoreError},
 };
-use sqlx::{SqlitePool, sqlite::SqliteRow};
+use serde::Deserialize;
+use sqlx::{Row as _, SqlitePool};
 
-use super::{all, one};
-use crate::row::{Columns, at_most, sought};
+use super::Statement;
+use crate::{
+    error::{corrupt, fault},
+    row::{at_most, sought},
+};
+
+// Entries come as one row with one text: to hand over nine values of each costs more than to find them.
+macro_rules! entries {
+    ($($sought:literal),+) => {
+        concat!(
+            "SELECT json_group_array(json_array(
+                idx, hex(event_id), event_type, source_service, payload, timestamp, recorded_at, actor, subject
+            )) FROM (SELECT * FROM alm_audit ",
+            $($sought,)+
+            ") AS page"
+        )
+    };
+}
 
 macro_rules! page {
     ($sought:literal) => {
-        concat!(
-            "SELECT idx, event_id, event_type, source_service, payload, timestamp, recorded_at, actor, subject
-            FROM alm_audit ",
+        entries!(
             $sought,
             // Nothing before the first entry whose time, or one before it, is late enough.
             " AND idx > max(?1, CASE WHEN ?3 IS NULL THEN 0 ELSE coalesce((
@@ -28,9 +45,7 @@ macro_rules! page {
     };
 }
 
-const BY_INDEX: &str = "
-    SELECT idx, event_id, event_type, source_service, payload, timestamp, recorded_at, actor, subject
-    FROM alm_audit WHERE idx = ?1";
+const BY_INDEX: &str = entries!("WHERE idx = ?1");
 const PAGE: &str = page!("WHERE TRUE");
 const OF_EVENT_TYPE: &str = page!("INDEXED BY alm_audit_by_event_type WHERE event_type = ?5");
 const FROM_SERVICE: &str = page!("INDEXED BY alm_audit_by_source_service WHERE source_service = ?6");
@@ -42,7 +57,7 @@ const ABOUT_SUBJECT: &str = page!("INDEXED BY alm_audit_by_subject WHERE subject
 pub(super) const PAGES: &[&str] = &[PAGE, OF_EVENT_TYPE, FROM_SERVICE, BY_ACTOR, ABOUT_SUBJECT];
 
 pub(crate) async fn by_index(readers: &SqlitePool, index: AuditIndex) -> Result<Option<AuditEntry>, StoreError> {
-    one(readers, sqlx::query(BY_INDEX).bind(sought(index.get())), parse).await
+    Ok(entries(readers, sqlx::query(BY_INDEX).bind(sought(index.get()))).await?.pop())
 }
 
 pub(crate) async fn page(
@@ -60,7 +75,53 @@ pub(crate) async fn page(
         .bind(filter.source_service.as_deref())
         .bind(filter.actor.as_ref().map(Actor::as_str))
         .bind(filter.subject.as_deref());
-    all(readers, statement, parse).await
+    entries(readers, statement).await
+}
+
+async fn entries(readers: &SqlitePool, statement: Statement) -> Result<Vec<AuditEntry>, StoreError> {
+    let page = statement.fetch_one(readers).await.and_then(|row| row.try_get::<String, _>(0));
+    let page = page.map_err(|error| fault("read", error))?;
+    let entries: Vec<Packed<'_>> =
+        serde_json::from_str(&page).map_err(|error| corrupt("read", format!("table alm_audit: {error}")))?;
+    let mut entries = entries.into_iter().map(Packed::unpack).collect::<Result<Vec<_>, _>>()?;
+    // They are found in this order, but SQLite promises none within a group.
+    entries.sort_by_key(|entry| entry.index);
+    Ok(entries)
+}
+
+/// The columns of an entry, as a page has them.
+#[derive(Deserialize)]
+struct Packed<'a>(
+    u64,
+    #[serde(borrow)] Cow<'a, str>,
+    String,
+    String,
+    #[serde(borrow)] Cow<'a, str>,
+    i64,
+    i64,
+    String,
+    String,
+);
+
+impl Packed<'_> {
+    fn unpack(self) -> Result<AuditEntry, StoreError> {
+        let Self(index, event_id, event_type, source_service, payload, timestamp, recorded_at, actor, subject) = self;
+        let entry = NewAuditEntry {
+            event_id: EventId::new(event_id.parse().map_err(|error: uuid::Error| broken(index, "event_id", &error))?),
+            event_type,
+            source_service,
+            payload: serde_json::from_str(&payload).map_err(|error| broken(index, "payload", &error))?,
+            timestamp,
+            recorded_at: Timestamp::from_micros(recorded_at).ok_or_else(|| broken(index, "recorded_at", &"no time"))?,
+            actor: Actor::parse(actor).map_err(|error| broken(index, "actor", &error))?,
+            subject,
+        };
+        Ok(AuditEntry { index: AuditIndex::new(index), entry })
+    }
+}
+
+fn broken(index: u64, column: &str, error: &dyn Display) -> StoreError {
+    corrupt("read", format!("table alm_audit, column {column}, row {index}: {error}"))
 }
 
 /// The statement whose index leaves the fewest to compare: subjects are many, services are few.
@@ -72,21 +133,4 @@ fn narrowest(filter: &AuditFilter) -> &'static str {
         AuditFilter { source_service: Some(_), .. } => FROM_SERVICE,
         _ => PAGE,
     }
-}
-
-fn parse(row: &SqliteRow) -> Result<AuditEntry, StoreError> {
-    let mut columns = Columns::of("alm_audit", row);
-    Ok(AuditEntry {
-        index: columns.count(AuditIndex::new)?,
-        entry: NewAuditEntry {
-            event_id: EventId::new(columns.take()?),
-            event_type: columns.take()?,
-            source_service: columns.take()?,
-            payload: columns.json()?,
-            timestamp: columns.take()?,
-            recorded_at: columns.time()?,
-            actor: columns.text()?,
-            subject: columns.take()?,
-        },
-    })
 }

@@ -6,7 +6,7 @@ use alm_core::{
     domain::AuditIndex,
     ports::{AuditFilter, Store, StoreError, TreeStore},
     services::{Verification, verify_audit},
-    tlog::{Checkpoint, Verifier, open},
+    tlog::{Checkpoint, Verifier},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -124,9 +124,9 @@ fn checkpoints_in(path: &Path, verifiers: &[Verifier]) -> Result<Vec<Checkpoint>
     let mut checkpoints = Vec::new();
     let mut others = 0;
     for note in notes(&text, is_origin) {
-        match read(&note, verifiers) {
-            Some(checkpoint) => checkpoints.push(checkpoint),
-            None => others += 1,
+        match Checkpoint::open(&note, verifiers) {
+            Ok(checkpoint) => checkpoints.push(checkpoint),
+            Err(_) => others += 1,
         }
     }
     if checkpoints.is_empty() {
@@ -137,11 +137,6 @@ fn checkpoints_in(path: &Path, verifiers: &[Verifier]) -> Result<Vec<Checkpoint>
         eprintln!("{}", about(&format!("{others} of its pieces are no checkpoints of this log, and do not count")));
     }
     Ok(checkpoints)
-}
-
-fn read(note: &str, verifiers: &[Verifier]) -> Option<Checkpoint> {
-    let checkpoint: Checkpoint = open(note, verifiers).ok()?.parse().ok()?;
-    verifiers.iter().any(|verifier| verifier.name() == checkpoint.origin()).then_some(checkpoint)
 }
 
 /// Notes that stand one after the other: each begins with the name of the log and ends with its signatures.
