@@ -39,6 +39,7 @@
 //! |---|---|
 //! | `tokio` | `ports::TokioTimer`, to run consumers on tokio |
 //! | `tlog` | [`tlog`]: a transparency log over the audit log, by SHA-256 and Ed25519 of aws-lc-rs |
+//! | `metrics` | counters and gauges of the `metrics` crate: commits, events, deployments, lag; `docs/metrics.md` lists them |
 //! | `testing` | [`testing`]: a clock and ids that a test decides, fixtures, fault injection, a bus in memory, a checker of histories |
 //! | `mocks` | `testing::mocks`: a mock of every port, by mockall |
 //! | `proptest1` | `testing::strategies` for every domain type and `testing::model`, by proptest 1 |
@@ -46,6 +47,7 @@
 
 pub mod changeset;
 pub mod domain;
+mod measured;
 pub mod policy;
 pub mod ports;
 pub mod runtime;

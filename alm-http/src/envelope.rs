@@ -1,19 +1,32 @@
 //! What every request goes through: a request id, the log and the metrics, panics caught, errors rendered as problems, and the headers that
 //! keep browsers careful.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    any::Any,
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
-use alm_core::ports::{Ids, SystemIds};
+use alm_core::{
+    domain::Actor,
+    ports::{Ids, SystemIds},
+};
 use axum::{
     Json,
-    extract::{MatchedPath, OriginalUri, Request},
+    extract::{MatchedPath, OriginalUri, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use serde_json::Value;
 
-use crate::{error::ApiError, headers::secure, problem::Pending};
+use crate::{error::ApiError, headers::secure, problem::Pending, trace::Span};
+
+/// What the route of a request is called that has none.
+const UNMATCHED: &str = "unmatched";
 
 /// Both ways: the id under which a request is spoken of.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +49,17 @@ impl RequestId {
     }
 }
 
+/// Who has turned out to call, for the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Who(Arc<OnceLock<Actor>>);
+
+impl Who {
+    pub(crate) fn is(&self, actor: &Actor) {
+        // A request has one caller.
+        let _ = self.0.set(actor.clone());
+    }
+}
+
 /// Marks an answer that another service has given, which passes as it is; and says what the route is called here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Relayed {
@@ -48,13 +72,41 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-pub(crate) async fn envelope(mut request: Request, next: Next) -> Response {
+/// What each operation is called, by its method and the template of its path.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Actions(Arc<HashMap<(Method, String), String>>);
+
+impl Actions {
+    /// Those of an `OpenAPI` document: the ids of its operations.
+    pub(crate) fn of(document: &Value) -> Self {
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let operations = paths.flat_map(|(path, operations)| {
+            operations.as_object().into_iter().flatten().filter_map(move |(method, operation)| {
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
+                Some(((method, path.clone()), operation["operationId"].as_str()?.to_owned()))
+            })
+        });
+        Self(Arc::new(operations.collect()))
+    }
+
+    fn action(&self, method: &Method, route: &str) -> Option<&str> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.0.get(&(method.clone(), route.to_owned())).map(String::as_str)
+    }
+}
+
+pub(crate) async fn envelope(State(actions): State<Actions>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&request);
+    let span = Span::begin(request.headers_mut());
+    let who = Who::default();
     let method = request.method().clone();
     let uri = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let nested = prefix(&uri, request.uri()).to_owned();
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(span.clone());
+    request.extensions_mut().insert(who.clone());
 
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|panic| {
@@ -67,8 +119,27 @@ pub(crate) async fn envelope(mut request: Request, next: Next) -> Response {
     secure(response.headers_mut());
     // RFC 9110, section 9.3.2: HEAD has the headers of GET, the router answers it as GET.
     let route = relayed.map(|relayed| relayed.route).or(route.as_ref().map(MatchedPath::as_str));
-    record(&method, route, response.status(), started, &id);
+    let action = route.and_then(|route| actions.action(&method, route.strip_prefix(&nested).unwrap_or(route)));
+    let took = record(&method, route, response.status(), started);
+    tracing::info!(
+        action,
+        actor = who.0.get().map(Actor::as_str),
+        method = method_label(&method),
+        route = route.unwrap_or(UNMATCHED),
+        status = response.status().as_u16(),
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        request_id = id.as_str(),
+        trace_id = span.own.trace_id(),
+        span_id = span.own.span_id(),
+        parent_span_id = span.parent.as_deref(),
+        "request"
+    );
     response
+}
+
+/// Below what a host has nested the routes.
+pub(crate) fn prefix<'u>(whole: &'u Uri, nested: &Uri) -> &'u str {
+    whole.path().strip_suffix(nested.path()).unwrap_or_default()
 }
 
 /// Turns a pending problem, or an error that some layer answered by itself, into `application/problem+json`.
@@ -95,25 +166,25 @@ fn render(mut response: Response, uri: &Uri, id: &RequestId) -> Response {
     rendered
 }
 
-fn record(method: &Method, route: Option<&str>, status: StatusCode, started: Instant, id: &RequestId) {
+/// Counts a request that was answered; says how long it took.
+fn record(method: &Method, route: Option<&str>, status: StatusCode, started: Instant) -> Duration {
     let elapsed = started.elapsed();
-    let route = route.unwrap_or("unmatched");
-    let method = match method.as_str() {
-        known @ ("GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "OPTIONS" | "PATCH") => known,
-        // A method is the client's to choose, and each label value is a time series.
-        _ => "other",
-    };
-    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    let labels = [
+        ("method", method_label(method).to_owned()),
+        ("route", route.unwrap_or(UNMATCHED).to_owned()),
+        ("status", status.as_str().to_owned()),
+    ];
     metrics::counter!("http_requests_total", &labels).increment(1);
     metrics::histogram!("http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
-    tracing::info!(
-        method,
-        route,
-        status = status.as_u16(),
-        duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-        request_id = id.as_str(),
-        "request"
-    );
+    elapsed
+}
+
+/// A method is the client's to choose, and each label value is a time series.
+fn method_label(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "OPTIONS" | "PATCH") => known,
+        _ => "other",
+    }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

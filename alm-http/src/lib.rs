@@ -36,6 +36,7 @@ mod envelope;
 mod error;
 mod forwarded;
 pub mod gateway;
+mod gauges;
 mod headers;
 mod openapi;
 mod operations;
@@ -47,6 +48,7 @@ mod response;
 mod router;
 pub mod serve;
 mod state;
+mod trace;
 pub mod upstream;
 
 pub use cors::{CorsOrigins, InvalidOrigin};

@@ -20,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     error::ApiError,
+    gauges,
     headers::secured,
     problem::Dependency,
     request::NoParams,
@@ -108,23 +109,13 @@ async fn metrics(State(state): State<ApiState>, _: NoParams) -> Result<Response,
     Ok(rendered(state.alm, render).await)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2⁵³ events are far")]
 async fn rendered(alm: Alm, render: MetricsRenderer) -> Response {
     // Read when asked: what no one looks at costs nothing.
-    if let Ok(Ok(progress)) = tokio::time::timeout(PATIENCE, alm.progress()).await {
-        for consumer in progress {
-            metrics::gauge!("alm_log_head_position").set(consumer.head.get() as f64);
-            metrics::gauge!("alm_consumer_lag_events", "consumer" => consumer.consumer.to_string())
-                .set(consumer.lag() as f64);
-        }
-    }
-    if let Ok(Ok(oldest)) = tokio::time::timeout(PATIENCE, alm.store().oldest()).await {
-        metrics::gauge!("alm_log_oldest_position").set(oldest.get() as f64);
-    }
-    exposition(&render)
+    gauges::report(&alm, PATIENCE).await;
+    exposition(&render).await
 }
 
 /// What a scrape of Prometheus gets.
-pub(crate) fn exposition(render: &MetricsRenderer) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+pub(crate) async fn exposition(render: &MetricsRenderer) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render().await).into_response()
 }

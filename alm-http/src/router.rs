@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     cors::{CorsOrigins, cors},
     docs,
-    envelope::envelope,
+    envelope::{Actions, envelope},
     error::ApiError,
     openapi::{self, Document},
     operations,
@@ -107,11 +107,16 @@ impl Api {
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.alm.services(), self.settings.metrics.is_some()).split_for_parts();
         let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
+        if self.alm.services().has(SourceService::AuthService) {
+            login::login_failures().increment(0);
+        }
+        let document = openapi::finish(&document);
+        let actions = Actions::of(&document);
         let api = routes
-            .merge(docs::routes(openapi::finish(&document)))
+            .merge(docs::routes(document))
             .fallback(async || ApiError::no_such_path())
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-            .layer(middleware::from_fn(envelope))
+            .layer(middleware::from_fn_with_state(actions, envelope))
             .with_state(state);
         with_cors(api, self.cors)
     }

@@ -8,6 +8,7 @@ use std::{
 
 use alm_core::Alm;
 use axum::http::HeaderMap;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::proxies::TrustedProxies;
@@ -34,8 +35,8 @@ impl Settings {
     }
 }
 
-/// Gives the metrics of the process in the Prometheus text format.
-pub type MetricsRenderer = Arc<dyn Fn() -> String + Send + Sync>;
+/// Gives the metrics of the process in the Prometheus text format, when they are asked for.
+pub type MetricsRenderer = Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
 
 /// Whether the process wants requests: yes until it is told that it shuts down. Clones are one.
 #[derive(Clone, Debug, Default)]

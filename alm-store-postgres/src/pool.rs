@@ -90,6 +90,12 @@ impl Pool {
         self.silence.was_met_by(age)
     }
 
+    /// How many connections have nothing to do, and how many are used.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let idle = self.connections.num_idle();
+        (idle, (self.connections.size() as usize).saturating_sub(idle))
+    }
+
     /// Closes all connections, once what uses them is done.
     pub(crate) async fn close(&self) {
         self.connections.close().await;

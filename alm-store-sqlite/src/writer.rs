@@ -179,6 +179,10 @@ impl Writer {
         tracing::trace!(name: "commit_done", "a transaction is committed");
         self.connection = Some(connection);
         self.transactions.fetch_add(1, Ordering::Relaxed);
+        let commits = group.done.iter().filter(|done| matches!(done, Done::Committed(_, Ok(_)))).count();
+        if let Some(commits) = u32::try_from(commits).ok().filter(|commits| *commits > 0) {
+            metrics::histogram!("alm_commit_batch_size", "store" => "sqlite").record(commits);
+        }
         if let Some(head) = group.head {
             self.head.send_replace(head);
         }

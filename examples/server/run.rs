@@ -34,8 +34,8 @@ pub(crate) struct Process {
 
 #[tokio::main]
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    telemetry::log(&settings.log)?;
-    let metrics = telemetry::metrics()?;
+    telemetry::log(settings)?;
+    let metrics = telemetry::metrics(settings)?;
     let terminated = terminated()?;
     match settings.services {
         Runs::Gateway => {

@@ -23,6 +23,7 @@ use crate::{
     run::Process,
     settings::Settings,
     storage::{Storage, own_secret, random},
+    telemetry,
 };
 
 /// How long the consumers may take to handle what is left when the server stops.
@@ -30,13 +31,14 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs `services` until the process is terminated.
 pub(crate) async fn run(
-    process: Process,
+    mut process: Process,
     settings: &Settings,
     services: Services,
     given: Option<Jwt>,
     terminated: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn Error>> {
     let storage = Storage::open(settings).await?;
+    process.metrics = telemetry::with_storage(process.metrics, storage.clone());
     let jwt = Arc::new(match given {
         Some(jwt) => jwt,
         None => jwt(settings, &own_secret(&settings.db_url)?)?,
@@ -71,8 +73,17 @@ pub(crate) async fn run(
         tokio::spawn(async move { alm.run(TokioTimer, async { drop(consumers_stop.await) }).await })
     };
 
+    let verifying = async {
+        if services.has(SourceService::AuditService) {
+            audit::watch::keep_verifying(settings, &storage).await
+        } else {
+            std::future::pending().await
+        }
+    };
     tokio::select! {
         () = terminated => {}
+        // It goes on for ever, unless the keys can't be read.
+        ended = verifying => ended?,
         // They end when they are told to, so this is a bug: without them the audit log would stand still unseen.
         ended = &mut consumers => return Err(format!("the consumers have ended: {ended:?}").into()),
     }

@@ -143,6 +143,9 @@ pub(crate) struct Settings {
     /// A file to which each checkpoint of the audit log is appended, best on another machine
     #[arg(long, env, value_name = "FILE", global = true)]
     pub(crate) audit_checkpoint_file: Option<PathBuf>,
+    /// Verifies the whole audit log once in so many hours, and reports it as a metric; 0: never
+    #[arg(long, env, default_value_t = 24, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(0..=8760), global = true)]
+    pub(crate) audit_verify_hours: u32,
     /// Where the app service answers: for the gateway, and for a version service that asks for an app
     #[arg(long, env, value_name = "URL", global = true)]
     pub(crate) app_url: Option<BaseUrl>,
@@ -209,6 +212,7 @@ impl fmt::Display for Runs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gateway => f.write_str("gateway"),
+            Self::Services(Services::ALL) => f.write_str("all"),
             Self::Services(services) => services.fmt(f),
         }
     }

@@ -56,6 +56,7 @@ impl FromStr for DbUrl {
 }
 
 /// An open store, and what it takes to close it.
+#[derive(Clone)]
 pub(crate) enum Storage {
     Memory(Arc<MemoryStore>),
     Sqlite(SqliteStore),
@@ -109,6 +110,18 @@ impl Storage {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// Reports what the store alone knows of itself.
+    pub(crate) async fn report_metrics(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Sqlite(store) => {
+                store.report_metrics();
+                Ok(())
+            }
+            Self::Postgres(store) => store.report_metrics().await,
         }
     }
 

@@ -38,6 +38,7 @@ async fn an_event_is_a_cloud_event_of_the_contracts_form() {
         "specversion": "1.0", "id": events[0]["id"], "source": "/alm/AppService", "type": "AppCreated",
         "subject": "apps/1", "time": app["created_at"], "datacontenttype": "application/json", "almlog": log,
         "sequence": "00000000000000000001", "almchangeset": events[0]["almchangeset"], "almactor": "ada",
+        "traceparent": events[0]["traceparent"],
         "data": {"id": 1, "name": "billing", "description": "handles invoicing"},
     });
     assert_eq!(events[0], document);

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use crate::support::{Given, Server};
@@ -16,7 +18,7 @@ async fn a_request_id_is_given_back() {
 #[tokio::test]
 async fn a_request_id_is_made_when_there_is_none_that_can_be_taken() {
     let server = Server::start().await;
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = HashSet::new();
     for bad in [None, Some(""), Some("two words"), Some("tab\there"), Some("é"), Some(&*"x".repeat(129))] {
         let call = server.anyone().get("/healthz");
         let call = bad.map_or_else(|| server.anyone().get("/healthz"), |bad| call.header("x-request-id", bad));
@@ -37,8 +39,11 @@ async fn a_traceparent_is_carried_into_the_event() {
     let login = json!({"username": "nobody", "password": "guess"});
     server.anyone().post("/login", &login).header("traceparent", trace).await.is(401);
     let events = server.events().await;
-    let traces: Vec<_> = events.iter().map(|event| event["traceparent"].as_str()).collect();
-    assert_eq!(traces, [Some(trace), None, Some(trace), Some(trace)]);
+    let traces: Vec<_> = events.iter().map(|event| event["traceparent"].as_str().unwrap()).collect();
+    let begins = |of: &str| of.starts_with(&trace[..36]);
+    assert_eq!(traces.iter().map(|of| begins(of)).collect::<Vec<_>>(), [true, false, true, true]);
+    // Each request is a span of its own in it.
+    assert_eq!(traces.iter().chain([&trace]).collect::<HashSet<_>>().len(), 5);
 }
 
 #[tokio::test]
@@ -50,8 +55,10 @@ async fn what_a_cascade_does_stands_in_the_trace_of_what_caused_it() {
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     root.delete(format!("/apps/{app}")).header("traceparent", trace).await.is(204);
     server.settled().await;
-    let last = server.events().await.pop().unwrap();
-    assert_eq!((&last["type"], &last["traceparent"]), (&json!("VersionDeleted"), &json!(trace)));
+    let [.., cause, last] = &server.events().await[..] else { panic!("two are deleted") };
+    assert_eq!((&cause["type"], &last["type"]), (&json!("AppDeleted"), &json!("VersionDeleted")));
+    assert_eq!(cause["traceparent"], last["traceparent"]);
+    assert!(last["traceparent"].as_str().unwrap().starts_with(&trace[..36]));
 }
 
 #[tokio::test]
@@ -62,5 +69,8 @@ async fn a_traceparent_that_is_none_is_not_carried_and_does_no_harm() {
     {
         ada.post("/apps", &json!({"name": format!("app {n}")})).header("traceparent", *bad).await.is(201);
     }
-    assert!(server.events().await.iter().all(|event| event["traceparent"].is_null()));
+    let events = server.events().await;
+    let traces: HashSet<_> = events.iter().map(|event| &event["traceparent"].as_str().unwrap()[3..35]).collect();
+    assert_eq!(traces.len(), 4, "each has a trace of its own");
+    assert!(!traces.contains("4bf92f3577b34da6a3ce929d0e0e4736"));
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Rejected;
 
@@ -32,6 +33,17 @@ impl TraceParent {
         }
     }
 
+    /// A trace that begins here, sampled; its id and that of its first span are random as far as these UUIDs are.
+    pub fn root(trace: Uuid, span: Uuid) -> Self {
+        Self(format!("00-{}-{}-01", trace.simple(), span_id(span)))
+    }
+
+    /// The same trace, from another span on.
+    #[must_use]
+    pub fn with_span(&self, span: Uuid) -> Self {
+        Self(format!("{}{}{}", &self.0[..36], span_id(span), &self.0[52..]))
+    }
+
     /// The header's value.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,6 +53,16 @@ impl TraceParent {
     pub fn trace_id(&self) -> &str {
         &self.0[3..35]
     }
+
+    /// The id of the span that it was sent from, 16 hex digits.
+    pub fn span_id(&self) -> &str {
+        &self.0[36..52]
+    }
+}
+
+/// The last half of a UUID: in one of version 7 it is random but for two bits, and so never zero.
+fn span_id(uuid: Uuid) -> String {
+    format!("{:016x}", uuid.as_u64_pair().1)
 }
 
 impl TryFrom<String> for TraceParent {
@@ -66,6 +88,20 @@ impl fmt::Display for TraceParent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_made_here_is_of_the_w3c_form() {
+        let uuid = Uuid::parse_str("0190163d-8694-739b-aea5-966c26f8ad90").unwrap();
+        let root = TraceParent::root(uuid, uuid);
+        assert_eq!(root.as_str(), "00-0190163d8694739baea5966c26f8ad90-aea5966c26f8ad90-01");
+        let given = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00").unwrap();
+        let next = given.with_span(uuid);
+        assert_eq!(next.as_str(), "00-4bf92f3577b34da6a3ce929d0e0e4736-aea5966c26f8ad90-00");
+        assert_eq!((given.span_id(), next.span_id()), ("00f067aa0ba902b7", "aea5966c26f8ad90"));
+        for made in [root, next] {
+            assert_eq!(TraceParent::parse(made.as_str()), Ok(made));
+        }
+    }
 
     #[test]
     fn only_the_w3c_form_is_taken() {

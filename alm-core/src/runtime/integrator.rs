@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::{
     changeset::ConsumerName,
     domain::AuditIndex,
+    measured::audit_log_was_tampered_with,
     ports::{
         BackendError, BackendErrorKind, CheckpointOutlet, Contention, Growth, KeptCheckpoint, KeptTile, StoreError,
         Timer,
@@ -140,6 +141,7 @@ impl Integrator {
                     let delay = backoff.next(self.alm.random());
                     let (tampering, error) = (error.is_tampering(), &error as &dyn std::error::Error);
                     if tampering {
+                        audit_log_was_tampered_with();
                         tracing::error!(error, "the audit log was tampered with: no checkpoint is signed any more");
                     } else {
                         tracing::warn!(error, ?delay, "integration of the audit log waits");

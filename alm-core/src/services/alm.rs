@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 use crate::{
     changeset::ConsumerName,
     domain::{Services, SourceService, Subject, Timestamp},
+    measured::Measured,
     policy::{Action, Place, Principal, Target},
     ports::{
         AuthError, Authenticator, Authorizer, Clock, Decision, Directory, EventBus, Ids, PasswordHasher,
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(super) id_pool: IdPool,
     pub(super) running: Running,
     pub(super) seen: Seen,
+    pub(super) measured: Measured,
     pub(super) last_stamp: AtomicI64,
 }
 
@@ -148,7 +150,8 @@ impl Alm {
         if counts { Ok(principal) } else { Err(AuthError::Invalid.into()) }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time by the clock that is plugged in.
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 use crate::{
     changeset::ConsumerName,
     domain::{EnvironmentName, Services, SourceService, Timestamp},
+    measured::Measured,
     policy::RoleTable,
     ports::{
         Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, PasswordPolicy, Secrets, Store,
@@ -235,6 +236,7 @@ impl AlmBuilder {
                 id_pool: IdPool::default(),
                 running: Running::default(),
                 seen: Seen::default(),
+                measured: Measured::default(),
                 last_stamp: AtomicI64::new(Timestamp::MIN.micros()),
             }),
         }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::{
     changeset::{Change, Changeset, Receipt, Stamp},
     domain::{AppId, ChangesetId, CloudEvent, DeploymentId, Event, EventId, Position, Subject, Timestamp, VersionId},
+    measured::Told,
     policy::Action,
     ports::{BackendError, Contention, Sequence, StoreError},
 };
@@ -101,10 +102,13 @@ impl Alm {
         Ok(())
     }
 
-    /// Every commit of this process comes by here, so that it is known when the store takes none.
+    /// Every commit of this process comes by here, so that it is counted, and known when the store takes none.
     pub(crate) async fn commit_changeset(&self, changeset: Changeset) -> Result<Receipt, StoreError> {
+        let (told, begun) = (Told::of(&changeset), self.now());
         let result = self.inner.store.commit(changeset).await;
-        self.inner.seen.changed(&result, self.now());
+        let now = self.now();
+        self.inner.seen.changed(&result, now);
+        self.inner.measured.committed(told, &result, now.micros() - begun.micros());
         result
     }
 

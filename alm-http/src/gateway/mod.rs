@@ -52,7 +52,7 @@ use utoipa_axum::{router::OpenApiRouter, routes as handlers};
 use crate::{
     cors::CorsOrigins,
     docs,
-    envelope::envelope,
+    envelope::{Actions, envelope},
     error::ApiError,
     headers::secured,
     operations,
@@ -157,12 +157,14 @@ impl Gateway {
             part_timeout: self.part_timeout,
             seen: ready::Seen::default(),
         }));
+        let document = document::merged(&own_document);
+        let actions = Actions::of(&document);
         let gateway = own
-            .merge(docs::routes(document::merged(&own_document)))
+            .merge(docs::routes(document))
             .fallback(proxy::pass)
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
             .layer(middleware::from_fn_with_state(self.trusted, forwarded::admit))
-            .layer(middleware::from_fn(envelope))
+            .layer(middleware::from_fn_with_state(actions, envelope))
             .with_state(state);
         with_cors(gateway, self.cors)
     }
@@ -175,7 +177,7 @@ pub fn openapi() -> Value {
 
 /// A router with `/metrics` alone, for a port of its own.
 pub fn metrics_router(render: MetricsRenderer) -> Router {
-    secured(Router::new().route("/metrics", get(move || async move { operations::exposition(&render) })))
+    secured(Router::new().route("/metrics", get(move || async move { operations::exposition(&render).await })))
 }
 
 fn own_routes(with_metrics: bool) -> OpenApiRouter<GatewayState> {
@@ -218,5 +220,5 @@ impl Shared {
     responses((status = 200, body = String, content_type = "text/plain")), security(()))]
 async fn metrics(State(GatewayState(shared)): State<GatewayState>, _: NoParams) -> Result<Response, ApiError> {
     let render = shared.metrics.as_ref().ok_or_else(ApiError::no_such_path)?;
-    Ok(operations::exposition(render))
+    Ok(operations::exposition(render).await)
 }

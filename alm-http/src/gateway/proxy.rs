@@ -11,7 +11,7 @@ use axum::{
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    envelope::{Relayed, RequestId},
+    envelope::{self, Relayed, RequestId},
     error::ApiError,
     serve::OverTls,
     upstream::{AnswerBody, Upstream},
@@ -129,8 +129,7 @@ fn authority(headers: &HeaderMap, uri: &Uri) -> Option<String> {
 
 /// Below what a host has nested the gateway.
 fn prefix(parts: &Parts) -> &str {
-    let whole = parts.extensions.get::<OriginalUri>().map(|OriginalUri(uri)| uri.path());
-    whole.and_then(|whole| whole.strip_suffix(parts.uri.path())).unwrap_or_default()
+    parts.extensions.get::<OriginalUri>().map_or("", |OriginalUri(whole)| envelope::prefix(whole, &parts.uri))
 }
 
 /// RFC 9110, section 9.2.1.

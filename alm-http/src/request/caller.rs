@@ -1,12 +1,17 @@
 //! Who calls.
 
-use alm_core::{Context, domain::TraceParent, services::Error};
+use alm_core::{Context, services::Error};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 
-use crate::{envelope::RequestId, error::ApiError, state::ApiState};
+use crate::{
+    envelope::{RequestId, Who},
+    error::ApiError,
+    state::ApiState,
+    trace::Span,
+};
 
 use super::Params;
 
@@ -48,18 +53,16 @@ impl<Q: Query> FromRequestParts<ApiState> for Asking<Q> {
 pub(super) async fn authenticated(parts: &Parts, state: &ApiState) -> Result<Context, ApiError> {
     let token = bearer(&parts.headers)?;
     let principal = state.alm.authenticate(token).await?;
+    if let Some(who) = parts.extensions.get::<Who>() {
+        who.is(&principal.name);
+    }
     Ok(surroundings(parts, Context::new(principal)))
 }
 
 /// `context` with what belongs to the request, whoever sent it.
 pub(super) fn surroundings(parts: &Parts, context: Context) -> Context {
     let id = parts.extensions.get::<RequestId>().map_or("", RequestId::as_str);
-    // A trace that can't be read is not carried on, as W3C Trace Context says (section 4.3).
-    let trace = parts
-        .headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| TraceParent::parse(value).ok());
+    let trace = parts.extensions.get::<Span>().map(|span| span.own.clone());
     context.with_request_id(id).with_trace(trace)
 }
 

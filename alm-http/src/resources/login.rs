@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use alm_core::{
     domain::{Invalid, Password, Username},
-    services::{Created, IssuedTokens},
+    services::{Created, Error, IssuedTokens},
 };
 use axum::{
     Extension, Json,
@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -70,6 +71,11 @@ pub(super) fn told(issued: Created<IssuedTokens>) -> Response {
     response
 }
 
+/// Log-ins that were refused, which begin at 0: what is not there can't be seen to grow.
+pub(crate) fn login_failures() -> Counter {
+    metrics::counter!("alm_login_failures_total")
+}
+
 /// Log in
 ///
 /// With an `Idempotency-Key` the same access token comes again as long as it counts; the refresh token is told once.
@@ -89,7 +95,9 @@ async fn login(
     match state.alm.sessions().login(&context.with_address(address), &username, &password).await {
         Ok(issued) => Ok(told(issued)),
         Err(error) => {
-            metrics::counter!("alm_login_failures_total").increment(1);
+            if matches!(error, Error::WrongCredentials | Error::Throttled { .. }) {
+                login_failures().increment(1);
+            }
             Err(error.into())
         }
     }

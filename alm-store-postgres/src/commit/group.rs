@@ -137,6 +137,7 @@ async fn commit(line: &mut Line, group: Vec<Waiting>, publish: &Publish) {
         match try_together(&pool, connection, &part).await {
             Ok(head) => {
                 publish.reached(head);
+                report(part.len());
                 tell(part, Joined::Committed);
             }
             Err(NotTogether::Refused) if part.len() > 1 => {
@@ -161,6 +162,13 @@ fn tell(group: impl IntoIterator<Item = Waiting>, joined: Joined) {
     for waiting in group {
         // Whoever has given up meanwhile does not hear of it.
         let _ = waiting.told.send(joined);
+    }
+}
+
+/// So many were committed together.
+pub(super) fn report(commits: usize) {
+    if let Ok(commits) = u32::try_from(commits) {
+        metrics::histogram!("alm_commit_batch_size", "store" => "postgres").record(commits);
     }
 }
 

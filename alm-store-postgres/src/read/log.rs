@@ -50,3 +50,12 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Position, Faul
     let head: i64 = sqlx::query_scalar("SELECT head FROM log").fetch_one(connection).await?;
     Ok(Position::new(head.unsigned_abs()))
 }
+
+/// How many events have no position yet, counted up to 10,000, and how many seconds ago the first of them was decided.
+pub(crate) async fn unsealed(connection: &mut PgConnection) -> Result<(i64, f64), Fault> {
+    let seen = sqlx::query_as(
+        "SELECT count(*), coalesce(greatest(0, extract(epoch FROM clock_timestamp()) - min(time) / 1e6), 0)::double precision
+        FROM (SELECT time FROM events WHERE position IS NULL ORDER BY commit_order, ordinal LIMIT 10000) unsealed",
+    );
+    Ok(seen.fetch_one(connection).await?)
+}

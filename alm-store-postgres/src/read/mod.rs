@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 use crate::{commit, pool::with_connection, store::PostgresStore};
 
-pub(crate) use log::{events, head, oldest};
+pub(crate) use log::{events, head, oldest, unsealed};
 pub(crate) use shared::{DeploymentsOf, Held, IsRevoked, Shared, VersionsOf};
 
 #[async_trait]

@@ -3,6 +3,7 @@
 mod export;
 pub(crate) mod key;
 mod verify;
+pub(crate) mod watch;
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 

@@ -71,7 +71,7 @@ impl Front {
     pub(super) async fn serving(gateway: Gateway, host: impl FnOnce(Router) -> Router) -> Self {
         let readiness = Readiness::default();
         let gateway = gateway.readiness(readiness.clone());
-        let gateway = gateway.metrics(std::sync::Arc::new(|| "requests 1\n".to_owned()));
+        let gateway = gateway.metrics(std::sync::Arc::new(|| Box::pin(async { "requests 1\n".to_owned() })));
         let router = host(gateway.router());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

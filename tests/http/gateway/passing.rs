@@ -77,7 +77,6 @@ async fn the_service_learns_who_asked_and_under_which_id() {
     for header in [
         &format!("host: {}", of_the_service.strip_prefix("http://").unwrap()),
         "x-request-id: of-the-client",
-        &format!("traceparent: {trace}"),
         "tracestate: a=b",
         "authorization: bearer t",
         "accept: text/event-stream",
@@ -88,6 +87,8 @@ async fn the_service_learns_who_asked_and_under_which_id() {
     ] {
         assert!(seen.contains(&format!("\r\n{header}\r\n")), "{header}: {seen}");
     }
+    // The same trace, under the span of the gateway.
+    assert!(seen.contains(&format!("\r\ntraceparent: {}", &trace[..36])) && !seen.contains(&trace[36..52]), "{seen}");
     assert_eq!(seen.matches("\r\nhost:").count(), 1);
     assert!(!seen.contains("192.0.2.1"), "{seen}");
     assert!(answered.contains("\r\nx-request-id: of-the-client\r\n"), "{answered}");

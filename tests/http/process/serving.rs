@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use serde_json::json;
 use tokio::{
@@ -123,6 +123,56 @@ async fn metrics_count_requests_by_their_route() {
     has("alm_consumer_lag_events", &["consumer=\"audit\""], "");
     has("alm_log_head_position", &[], "");
     assert!(!metrics.contains("billing") && !metrics.contains("of/the/kind"));
+}
+
+/// The names of metrics in the table of `docs/metrics.md`.
+fn documented_metrics() -> BTreeSet<String> {
+    let page = include_str!("../../../docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
+}
+
+/// Those that an exposition has.
+fn exposed_metrics(text: &str) -> BTreeSet<String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_metrics_tell_of_what_is_committed_and_are_all_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = format!("sqlite:{}", folder.path().join("alm.db").display());
+    let mut server = Process::serve(&[("ADMIN_PASSWORD", PASSWORD), ("AUTO_DEPLOY", "staging"), ("DB_URL", &db)]);
+    let admin = logged_in(&server.client(), PASSWORD).await;
+    let app = admin.app("billing").await;
+    let version = admin.version(app, "v1").await;
+    let deployment = admin.deployment(version, "prod").await;
+    admin.put(format!("/deployments/{deployment}"), &json!({"status": "failed"})).await.is(200);
+    admin.post("/apps", &json!({"name": "billing"})).await.is(409);
+    let client = server.client();
+    let read = async || client.get("/metrics").await.is(200).text();
+    let says = async |line: &str| {
+        eventually(line, async || read().await.lines().any(|said| said.starts_with(line)).then_some(())).await;
+    };
+    says(r#"alm_deployments_total{app_id="1",environment="prod",status="pending"} 1"#).await;
+    says(r#"alm_deployments_total{app_id="1",environment="prod",status="failed"} 1"#).await;
+    says(r#"alm_deployments_total{app_id="1",environment="staging",status="pending"} 1"#).await;
+    says(r#"alm_events_total{event_type="DeploymentCreated"} 2"#).await;
+    says(r#"alm_commits_total{outcome="already-exists"} 1"#).await;
+    says(r#"alm_dead_letters{consumer="audit"} 0"#).await;
+    says(r#"alm_consumer_lag_seconds{consumer="audit"} 0"#).await;
+    says(r#"alm_deployments_total{app_id="1",environment="prod",status="successful"} 0"#).await;
+    says("alm_login_failures_total 0").await;
+    says("alm_store_up 1").await;
+    says(r#"alm_store_connections{state="idle"}"#).await;
+    // Every entry is signed for, soon.
+    says("alm_audit_checkpoint_timestamp_seconds 1").await;
+    let text = read().await;
+    assert!(text.contains("alm_commit_batch_size_count{store=\"sqlite\"}"), "{text}");
+    assert!(text.contains("alm_build_info{version="), "{text}");
+    let (documented, exposed) = (documented_metrics(), exposed_metrics(&text));
+    assert_eq!(exposed.difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/metrics.md");
+    assert!(exposed.len() > 15, "{exposed:?}");
 }
 
 #[tokio::test]

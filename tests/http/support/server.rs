@@ -88,7 +88,7 @@ impl Setup {
             .auto_deploy(self.auto_deploy)
             .audit_tree(AuditTree::new(Arc::new(MemoryStore::new()), signer()));
         let alm = (self.alm)(alm).build();
-        let api = Api::new(alm.clone()).metrics(Arc::new(|| "requests 1\n".to_owned()));
+        let api = Api::new(alm.clone()).metrics(Arc::new(|| Box::pin(async { "requests 1\n".to_owned() })));
         let router = (self.host)((self.api)(api).router());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

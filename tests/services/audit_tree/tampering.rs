@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, ops::Range, sync::Arc};
 
 use alm_core::{
     domain::{AuditEntry, AuditIndex},
-    ports::{Committer, Growth, KeptCheckpoint, StoreError, TileId, TreeStore},
+    ports::{Committer, Growth, KeptCheckpoint, Store, StoreError, TileId, TreeStore},
     services::{AuditSource, Leaf, Tampering, Verification, VerifyError, verify_audit},
     tlog::{Checkpoint, Verifier, entry_bytes},
 };
@@ -327,6 +327,36 @@ async fn it_is_told_what_was_changed() {
     let above = TileId { level: 1, index: 0 };
     let (_, what, _) = found(&|held| held.tiles.get_mut(&above).unwrap()[0] ^= 1).await;
     assert_eq!(what, Tampering::Tile { id: above });
+}
+
+/// A log in which someone records, and signs for it, right after a page of it was read.
+struct Busy {
+    store: Arc<MemoryStore>,
+    growths: usize,
+}
+
+#[async_trait]
+impl AuditSource for Busy {
+    async fn leaves(&mut self, after: u64, limit: usize) -> Result<Vec<Leaf>, VerifyError> {
+        let leaves = (self.store.as_ref() as &dyn Store).leaves(after, limit).await;
+        if self.growths > 0 {
+            self.growths -= 1;
+            record(&self.store, 3).await;
+            integrator(&self.store, 1).integrate().await.unwrap();
+        }
+        leaves
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_grows_while_it_is_verified_raises_no_alarm() {
+    for growths in 1..5 {
+        let mut log = Busy { store: grown_in(&[2, 5]).await, growths };
+        let store = log.store.clone();
+        let found = verify_audit(&mut log, Some(store.as_ref()), &[verifier(1)], &[], &mut |_| ()).await.unwrap();
+        assert_eq!((found.tampered, found.checkpoints), (None, 2), "{growths}");
+        assert!(found.entries >= 7);
+    }
 }
 
 #[tokio::test]

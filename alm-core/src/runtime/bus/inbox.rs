@@ -251,7 +251,8 @@ impl Inbox {
         loop {
             for log in std::mem::take(&mut *lock(&self.found)) {
                 for handler in self.handlers() {
-                    let consumer = Consumer::reading(Arc::new(log.reader()), self.alm.clone(), handler.clone());
+                    let consumer =
+                        Consumer::reading(Arc::new(log.reader(handler.name())), self.alm.clone(), handler.clone());
                     running.push(async move { consumer.run(timer).await });
                 }
             }

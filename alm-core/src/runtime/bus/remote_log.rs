@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::{
+    changeset::ConsumerName,
     domain::{CloudEvent, Event, LogId, Position},
+    measured::remote_lag,
     ports::{BackendError, BackendErrorKind, BusError, DeliveryTag, EventBus, Outcome, Place, StoreError},
     runtime::feed::{Feed, PAGE},
 };
@@ -40,6 +42,8 @@ struct State {
     announced: Position,
     /// Where the checkpoint of each reader stands, once it is known.
     saved: Vec<Option<Position>>,
+    /// Who the readers are.
+    readers: Vec<ConsumerName>,
     /// The deliveries that are not acknowledged: of each event the last, for it may have come again.
     tags: BTreeMap<Position, DeliveryTag>,
     /// What came in the place of an event and can't be read.
@@ -116,9 +120,10 @@ impl RemoteLog {
     }
 
     /// A way to read it for one more consumer.
-    pub(super) fn reader(self: &Arc<Self>) -> RemoteFeed {
+    pub(super) fn reader(self: &Arc<Self>, consumer: ConsumerName) -> RemoteFeed {
         let mut state = self.lock();
         state.saved.push(None);
+        state.readers.push(consumer);
         RemoteFeed { log: self.clone(), number: state.saved.len() - 1 }
     }
 
@@ -184,6 +189,10 @@ impl RemoteLog {
         if let Some(done) = state.done().filter(|done| *done > position) {
             // Its positions are given again, and what gets them will be taken for what was there before.
             tracing::error!(log = %self.id, %done, head = %position, "a log has lost its end: what comes next is not heard");
+        }
+        for (saved, consumer) in state.saved.iter().zip(&state.readers) {
+            let saved = saved.unwrap_or(Position::START);
+            remote_lag(self.id, consumer, position.get().saturating_sub(saved.get()));
         }
         let before = std::mem::replace(&mut state.announced, position);
         if before.min(position) > state.reaches {

@@ -29,13 +29,14 @@ impl<'a> Kept<'a> {
         self.signed
     }
 
-    /// The size of the next checkpoint.
+    /// The size of the next checkpoint of those that were there at the beginning: what is signed for meanwhile may cover entries that
+    /// came after the end of the log was read.
     pub(super) async fn next_size(&mut self) -> Result<Option<u64>, StoreError> {
-        if self.page.is_empty() {
+        if self.page.is_empty() && self.after < self.signed {
             self.page = self.tree.checkpoints(self.after, PAGE).await?.into();
-            self.after = self.page.back().map_or(self.after, |last| last.size);
+            self.after = self.page.back().map_or(self.signed, |last| last.size);
         }
-        Ok(self.page.front().map(|next| next.size))
+        Ok(self.page.front().map(|next| next.size).filter(|size| *size <= self.signed))
     }
 
     /// Takes the next checkpoint, if it is of this size.
