@@ -107,7 +107,7 @@ impl Api {
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (routes, document) = routes(self.alm.services(), self.settings.metrics.is_some()).split_for_parts();
         let state = ApiState { alm: self.alm, settings: Arc::new(self.settings) };
-        if self.alm.services().has(SourceService::AuthService) {
+        if state.alm.services().has(SourceService::AuthService) {
             login::login_failures().increment(0);
         }
         let document = openapi::finish(&document);
