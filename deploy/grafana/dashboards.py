@@ -83,7 +83,7 @@ LOG = [
     ("Consumers", [
         graph("Lag in events", [(f'max by (service, consumer) (alm_consumer_lag_events{{{OWN}, consumer!="relay"}})', "{{service}}: {{consumer}}")], "short", "Of the service's own log."),
         graph("Lag in seconds", [(f'max by (service, consumer) (alm_consumer_lag_seconds{{{OWN}, consumer!="relay"}})', "{{service}}: {{consumer}}")], "s", "Age of the oldest event to handle. AlmConsumerLagging: above 300 s for five minutes.", red=300),
-        graph("Logs of other services", [(f"max by (service, consumer, exported_service) (alm_remote_log_lag_events{{{OWN}}})", "{{service}}: {{consumer}} of {{exported_service}}")], "short", "Events yet to handle. AlmRemoteLogLagging: above 1,000, or nothing moves."),
+        graph("Logs of other services", [(f"max by (service, consumer, log) (alm_remote_log_lag_events{{{OWN}}})", "{{service}}: {{consumer}} of {{log}}")], "short", "Events yet to handle. AlmRemoteLogLagging: above 1,000, or nothing moves."),
         graph("Dead letters", [(f"max by (service, consumer) (alm_dead_letters{{{OWN}}})", "{{service}}: {{consumer}}")], "short", "Put aside; they wait for a person: server dead-letters list.", red=1),
     ]),
     ("Bus", [
@@ -110,7 +110,7 @@ AUDIT = [
     ]),
     ("How entries come", [
         graph("Lag of the audit consumer", [(f'max by (service) (alm_consumer_lag_seconds{{job="alm", consumer="audit"}})', "{{service}}")], "s", "Of its own log.", red=300, width=8),
-        graph("Logs of other services", [('max by (exported_service) (alm_remote_log_lag_events{job="alm", consumer="audit"})', "{{exported_service}}")], "short", "Events of other services that have no entry yet.", width=8),
+        graph("Logs of other services", [('max by (log) (alm_remote_log_lag_events{job="alm", consumer="audit"})', "{{log}}")], "short", "Events of other services that have no entry yet.", width=8),
         graph("Dead letters of the audit consumer", [('max by (service) (alm_dead_letters{job="alm", consumer="audit"})', "{{service}}")], "short", "Events without an entry, until a person looks.", red=1, width=8),
     ]),
 ]
