@@ -12,6 +12,8 @@ mod letters;
 mod run;
 mod services;
 mod settings;
+#[cfg(feature = "otlp")]
+mod spans;
 mod storage;
 mod telemetry;
 mod token;

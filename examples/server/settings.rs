@@ -118,6 +118,10 @@ pub(crate) struct Settings {
     /// What to log: error, warn, info, debug, trace, or a filter such as info,alm_core=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER", global = true)]
     pub(crate) log: String,
+    /// Where a collector takes traces by OTLP over HTTP, such as http://localhost:4318; unless given, none are sent. For a server that was
+    /// built with --features otlp
+    #[arg(long, env, value_name = "URL", global = true)]
+    pub(crate) otel_exporter_otlp_endpoint: Option<String>,
     /// What this process runs: all; or some of app, version, deployment, audit, auth, separated by commas, while the others run
     /// elsewhere; or gateway alone
     #[arg(long, env, default_value = "all", value_name = "NAMES", global = true)]

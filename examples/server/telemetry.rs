@@ -11,7 +11,7 @@ use alm_http::MetricsRenderer;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
+    EnvFilter, Layer,
     fmt::{
         self, FmtContext, FormatEvent, FormatFields,
         format::{Format, Json, Writer},
@@ -21,6 +21,13 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+#[cfg(feature = "otlp")]
+use tracing_subscriber::filter::filter_fn;
+#[cfg(not(feature = "otlp"))]
+use tracing_subscriber::layer::Identity;
+
+#[cfg(feature = "otlp")]
+use crate::spans::Spans;
 use crate::{settings::Settings, storage::Storage};
 
 /// How long the store may take to tell of itself.
@@ -37,11 +44,35 @@ pub(crate) fn log(settings: &Settings) -> Result<(), Box<dyn Error>> {
         let service = settings.services.to_string();
         log.json().event_format(OfService { line: line.with_target(false), service }).boxed()
     };
-    let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
+    let subscriber = tracing_subscriber::registry().with(log.with_filter(filter)).with(spans(settings)?);
     #[cfg(feature = "failpoints")]
     let subscriber = subscriber.with(crate::failpoint::armed()?);
     subscriber.init();
     Ok(())
+}
+
+/// What sends traces, if the settings say where to.
+#[cfg(feature = "otlp")]
+fn spans<S>(settings: &Settings) -> Result<Option<impl Layer<S> + use<S>>, Box<dyn Error>>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(collector) = &settings.otel_exporter_otlp_endpoint else { return Ok(None) };
+    let spans = Spans::to(collector, &settings.services.to_string())
+        .map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
+    Ok(Some(spans.with_filter(filter_fn(|line| Spans::listens_to(line.target())))))
+}
+
+/// There is nothing that could.
+#[cfg(not(feature = "otlp"))]
+fn spans(settings: &Settings) -> Result<Option<Identity>, Box<dyn Error>> {
+    match settings.otel_exporter_otlp_endpoint {
+        None => Ok(None),
+        Some(_) => {
+            Err("OTEL_EXPORTER_OTLP_ENDPOINT is set, and this server can't send traces: build it with --features otlp"
+                .into())
+        }
+    }
 }
 
 /// Lines that say which service they are of.

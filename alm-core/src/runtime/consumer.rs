@@ -9,7 +9,7 @@ use futures_util::{
 
 use crate::{
     changeset::{Changeset, Checkpoint, ConsumerName},
-    domain::{Event, Position},
+    domain::{Event, EventType, Position, Timestamp},
     ports::{BackendError, Contention, Store, StoreError, Timer},
     services::Alm,
 };
@@ -247,6 +247,7 @@ impl Consumer {
 
     /// Handles some events from the front on; says how many.
     async fn step(&self, events: &[Arc<Event>], stand: &mut Stand) -> Result<usize, Stop> {
+        let begun = self.alm.now();
         let Handled { count, effects } = match self.handler.handle(events, &HandlerContext(&self.alm)).await {
             Ok(handled) => handled,
             Err(HandleError::Store(error)) => return Err(Stop::LookAgain(error)),
@@ -274,6 +275,7 @@ impl Consumer {
         match self.alm.commit_changeset(changeset).await {
             Ok(_) => {
                 tracing::trace!(name: "consumer_done", consumer = %self.name, "effects are committed");
+                self.tell_spans(events.iter().take(count), begun);
                 *stand = self.stand_at(to);
                 Ok(count)
             }
@@ -287,6 +289,26 @@ impl Consumer {
                 | StoreError::GuardFailed(_)
                 | StoreError::Unsupported(_) => Stop::DecideAgain(error),
             }),
+        }
+    }
+
+    /// Tells of the spans that events had here, each in the trace of its event, for those who collect them.
+    fn tell_spans<'e>(&self, events: impl Iterator<Item = &'e Arc<Event>>, begun: Timestamp) {
+        if !tracing::enabled!(target: "alm_core::span", tracing::Level::DEBUG) {
+            return;
+        }
+        let took = u64::try_from(self.alm.now().micros() - begun.micros()).unwrap_or(0);
+        for (event, trace) in events.filter_map(|event| Some((event, event.trace.as_ref()?))) {
+            tracing::debug!(
+                target: "alm_core::span",
+                consumer = self.name.as_str(),
+                event_type = event.data.event_type().map(EventType::as_str),
+                duration_us = took,
+                trace_id = trace.trace_id(),
+                span_id = trace.with_span(self.alm.uuid()).span_id(),
+                parent_span_id = trace.span_id(),
+                "handled"
+            );
         }
     }
 

@@ -11,6 +11,8 @@ mod settings;
 mod stopping;
 mod storage;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use alm_test_support::process::{Process, run};
 
