@@ -41,6 +41,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring the schema of the store up to date, then exit
     Migrate,
+    /// Ask the server that runs on this machine with the same settings how it is. The exit status is 0 if it is well
+    Health(HealthArgs),
     /// Print a token, signed with JWT_SECRET
     Token(TokenArgs),
     /// Show what consumers of events gave up on, or let them try again
@@ -125,6 +127,13 @@ pub(crate) struct WhichLetters {
     /// About the event at one position only
     #[arg(long, value_name = "NUMBER")]
     pub(crate) position: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct HealthArgs {
+    /// Ask whether it is ready, too (/readyz), and not only whether it lives (/healthz)
+    #[arg(long)]
+    pub(crate) ready: bool,
 }
 
 #[derive(Args)]

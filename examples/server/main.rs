@@ -8,6 +8,7 @@ mod commands;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod gateway;
+mod health;
 mod letters;
 mod run;
 mod services;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         None => run::serve(&cli.settings),
         Some(Command::Migrate) => migrate(&cli.settings),
+        Some(Command::Health(args)) => health::ask(&cli.settings, args),
         Some(Command::DeadLetters(command)) => letters::run(&cli.settings, command),
         Some(Command::Audit(command)) => return audit::run(&cli.settings, command),
         Some(Command::Token(args)) => token::print(&cli.settings, args),
