@@ -34,7 +34,7 @@ pub(crate) struct Process {
 
 #[tokio::main]
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    telemetry::log(settings)?;
+    let _kept = telemetry::log(settings)?;
     let metrics = telemetry::metrics(settings)?;
     let terminated = terminated()?;
     match settings.services {

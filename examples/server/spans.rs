@@ -6,6 +6,7 @@
 use std::{
     error::Error,
     fmt::Debug,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -29,9 +30,12 @@ const LAST: Duration = Duration::from_secs(3);
 
 /// Sends spans of the log's lines to a collector.
 pub(crate) struct Spans {
-    processor: BatchSpanProcessor,
+    processor: Arc<BatchSpanProcessor>,
     scope: InstrumentationScope,
 }
+
+/// Sends what is left when it is dropped, at the end of the process.
+pub(crate) struct Rest(Arc<BatchSpanProcessor>);
 
 impl Spans {
     /// To the collector at this address, such as `http://localhost:4318`.
@@ -43,7 +47,12 @@ impl Spans {
         processor.set_resource(
             &resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build(),
         );
-        Ok(Self { processor, scope: InstrumentationScope::builder("alm").build() })
+        Ok(Self { processor: Arc::new(processor), scope: InstrumentationScope::builder("alm").build() })
+    }
+
+    /// What has to be kept until the end.
+    pub(crate) fn rest(&self) -> Rest {
+        Rest(self.processor.clone())
     }
 
     /// Whether lines from there may tell of spans.
@@ -52,10 +61,10 @@ impl Spans {
     }
 }
 
-impl Drop for Spans {
+impl Drop for Rest {
     fn drop(&mut self) {
         // What the collector does not take by then is lost.
-        let _ = self.processor.shutdown_with_timeout(LAST);
+        let _ = self.0.shutdown_with_timeout(LAST);
     }
 }
 

@@ -23,8 +23,6 @@ use tracing_subscriber::{
 
 #[cfg(feature = "otlp")]
 use tracing_subscriber::filter::filter_fn;
-#[cfg(not(feature = "otlp"))]
-use tracing_subscriber::layer::Identity;
 
 #[cfg(feature = "otlp")]
 use crate::spans::Spans;
@@ -34,7 +32,9 @@ use crate::{settings::Settings, storage::Storage};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs to the standard output: for people on a terminal, else one JSON object a line.
-pub(crate) fn log(settings: &Settings) -> Result<(), Box<dyn Error>> {
+///
+/// Keep what it gives until the end: it sends the last traces.
+pub(crate) fn log(settings: &Settings) -> Result<Kept, Box<dyn Error>> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| format!("LOG: {error}"))?;
     let log = fmt::layer().with_target(false);
     let log = if std::io::stdout().is_terminal() {
@@ -44,30 +44,41 @@ pub(crate) fn log(settings: &Settings) -> Result<(), Box<dyn Error>> {
         let service = settings.services.to_string();
         log.json().event_format(OfService { line: line.with_target(false), service }).boxed()
     };
-    let subscriber = tracing_subscriber::registry().with(log.with_filter(filter)).with(spans(settings)?);
+    let subscriber = tracing_subscriber::registry().with(log.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let (subscriber, kept) = {
+        let spans = spans(settings)?;
+        let kept = Kept { _rest: spans.as_ref().map(Spans::rest) };
+        let listens = filter_fn(|line| Spans::listens_to(line.target()));
+        (subscriber.with(spans.map(|spans| spans.with_filter(listens))), kept)
+    };
+    #[cfg(not(feature = "otlp"))]
+    let kept = no_spans(settings).map(|()| Kept {})?;
     #[cfg(feature = "failpoints")]
     let subscriber = subscriber.with(crate::failpoint::armed()?);
     subscriber.init();
-    Ok(())
+    Ok(kept)
+}
+
+/// What has to be kept until the process ends.
+#[must_use]
+pub(crate) struct Kept {
+    #[cfg(feature = "otlp")]
+    _rest: Option<crate::spans::Rest>,
 }
 
 /// What sends traces, if the settings say where to.
 #[cfg(feature = "otlp")]
-fn spans<S>(settings: &Settings) -> Result<Option<impl Layer<S> + use<S>>, Box<dyn Error>>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    let Some(collector) = &settings.otel_exporter_otlp_endpoint else { return Ok(None) };
-    let spans = Spans::to(collector, &settings.services.to_string())
-        .map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
-    Ok(Some(spans.with_filter(filter_fn(|line| Spans::listens_to(line.target())))))
+fn spans(settings: &Settings) -> Result<Option<Spans>, Box<dyn Error>> {
+    let spans = settings.otel_exporter_otlp_endpoint.as_ref().map(|url| Spans::to(url, &settings.services.to_string()));
+    spans.transpose().map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}").into())
 }
 
-/// There is nothing that could.
+/// There is nothing that could send any.
 #[cfg(not(feature = "otlp"))]
-fn spans(settings: &Settings) -> Result<Option<Identity>, Box<dyn Error>> {
+fn no_spans(settings: &Settings) -> Result<(), Box<dyn Error>> {
     match settings.otel_exporter_otlp_endpoint {
-        None => Ok(None),
+        None => Ok(()),
         Some(_) => {
             Err("OTEL_EXPORTER_OTLP_ENDPOINT is set, and this server can't send traces: build it with --features otlp"
                 .into())
