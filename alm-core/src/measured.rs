@@ -27,13 +27,21 @@ mod on {
 
     /// How many pairs of an application and an environment have a series of their own.
     const MOST_PLACES: usize = 500;
+    /// How many environments have one, whatever the application.
+    const MOST_ENVIRONMENTS: usize = 50;
     /// What stands for the others.
     const OTHER: &str = "other";
 
     /// Counts what is committed.
     #[derive(Default)]
     pub(crate) struct Measured {
-        places: Mutex<HashSet<(AppId, EnvironmentName)>>,
+        places: Mutex<Places>,
+    }
+
+    #[derive(Default)]
+    struct Places {
+        all: HashSet<(AppId, EnvironmentName)>,
+        environments: HashSet<EnvironmentName>,
     }
 
     /// What is to be counted of a changeset once it is committed.
@@ -89,11 +97,17 @@ mod on {
             }
         }
 
+        /// What the place is called in labels.
         fn place(&self, app: AppId, environment: EnvironmentName) -> (String, String) {
-            let (names, place) = ((app.to_string(), environment.to_string()), (app, environment));
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            let has_its_own = places.contains(&place) || (places.len() < MOST_PLACES && places.insert(place));
-            if has_its_own { names } else { (OTHER.to_owned(), OTHER.to_owned()) }
+            let Places { all, environments } = &mut *self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let named = (app.to_string(), environment.to_string());
+            let is_known = environments.contains(&environment)
+                || (environments.len() < MOST_ENVIRONMENTS && environments.insert(environment.clone()));
+            let place = (app, environment);
+            if all.contains(&place) || (is_known && all.len() < MOST_PLACES && all.insert(place)) {
+                return named;
+            }
+            (OTHER.to_owned(), if is_known { named.1 } else { OTHER.to_owned() })
         }
     }
 
@@ -104,10 +118,10 @@ mod on {
             .set(events as f64);
     }
 
-    /// The audit log, or the tree over it, is not what was signed.
+    /// The audit log, or the tree over it, is not what was signed; or it is again.
     #[cfg(feature = "tlog")]
-    pub(crate) fn audit_log_was_tampered_with() {
-        metrics::gauge!("alm_audit_verification_failed").set(1.0);
+    pub(crate) fn audit_log_is_tampered_with(is: bool) {
+        metrics::gauge!("alm_audit_verification_failed").set(f64::from(u8::from(is)));
     }
 
     #[cfg(test)]
@@ -123,9 +137,15 @@ mod on {
             for n in 1..=500 {
                 assert_eq!(place(n, "prod"), (n.to_string(), "prod".to_owned()));
             }
-            assert_eq!(place(501, "prod"), ("other".to_owned(), "other".to_owned()));
-            assert_eq!(place(1, "dev"), ("other".to_owned(), "other".to_owned()));
+            // What becomes of an environment is seen all the same.
+            assert_eq!(place(501, "prod"), ("other".to_owned(), "prod".to_owned()));
+            assert_eq!(place(1, "dev"), ("other".to_owned(), "dev".to_owned()));
             assert_eq!(place(500, "prod"), ("500".to_owned(), "prod".to_owned()));
+            for n in 0..100 {
+                place(1, &format!("made-up-{n}"));
+            }
+            assert_eq!(place(1, "one-more"), ("other".to_owned(), "other".to_owned()));
+            assert_eq!(place(7, "dev"), ("other".to_owned(), "dev".to_owned()));
         }
     }
 }
@@ -157,5 +177,5 @@ mod off {
     pub(crate) fn remote_lag(_: LogId, _: &ConsumerName, _: u64) {}
 
     #[cfg(feature = "tlog")]
-    pub(crate) fn audit_log_was_tampered_with() {}
+    pub(crate) fn audit_log_is_tampered_with(_: bool) {}
 }

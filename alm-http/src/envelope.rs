@@ -72,26 +72,28 @@ fn new_id() -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-/// What each operation is called, by its method and the template of its path.
+/// What each operation is called, by the template of its path and its method.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Actions(Arc<HashMap<(Method, String), String>>);
+pub(crate) struct Actions(Arc<HashMap<String, Vec<(Method, String)>>>);
 
 impl Actions {
     /// Those of an `OpenAPI` document: the ids of its operations.
     pub(crate) fn of(document: &Value) -> Self {
-        let paths = document["paths"].as_object().into_iter().flatten();
-        let operations = paths.flat_map(|(path, operations)| {
-            operations.as_object().into_iter().flatten().filter_map(move |(method, operation)| {
+        let operations = |path: &Value| {
+            let named = path.as_object().into_iter().flatten().filter_map(|(method, operation)| {
                 let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?;
-                Some(((method, path.clone()), operation["operationId"].as_str()?.to_owned()))
-            })
-        });
-        Self(Arc::new(operations.collect()))
+                Some((method, operation["operationId"].as_str()?.to_owned()))
+            });
+            named.collect()
+        };
+        let paths = document["paths"].as_object().into_iter().flatten();
+        Self(Arc::new(paths.map(|(path, of_path)| (path.clone(), operations(of_path))).collect()))
     }
 
     fn action(&self, method: &Method, route: &str) -> Option<&str> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(&(method.clone(), route.to_owned())).map(String::as_str)
+        let (_, action) = self.0.get(route)?.iter().find(|(of, _)| of == method)?;
+        Some(action)
     }
 }
 

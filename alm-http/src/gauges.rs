@@ -1,19 +1,31 @@
 //! What stands in the store, reported when someone looks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alm_core::{
-    Alm, Context, Principal,
+    Alm,
     domain::Timestamp,
     ports::{BusState, StoreError},
     services::StoreState,
 };
+use tokio::sync::Mutex;
 
-/// Up to so many dead letters are counted: what matters is whether there are any.
-const MOST_LETTERS: usize = 1000;
+/// Up to so many dead letters are counted: what matters is whether there are any, and each is read for it.
+const MOST_LETTERS: usize = 20;
+/// For so long what was read counts, however often it is asked for.
+const FRESH: Duration = Duration::from_secs(1);
 
-/// Sets the gauges of `alm`. What the store does not tell within `patience` stays as it was.
+/// When the gauges were set last. They belong to the process, as the recorder does.
+static READ: Mutex<Option<Instant>> = Mutex::const_new(None);
+
+/// Sets the gauges of `alm`, at most once a second; whoever comes meanwhile does not wait. What the store does not tell within
+/// `patience` stays as it was.
 pub(crate) async fn report(alm: &Alm, patience: Duration) {
+    let Ok(mut read) = READ.try_lock() else { return };
+    if read.is_some_and(|read| read.elapsed() < FRESH) {
+        return;
+    }
+    *read = Some(Instant::now());
     if let Some(bus) = alm.bus() {
         metrics::gauge!("alm_bus_up").set(f64::from(u8::from(bus.state() == BusState::Up)));
     }
@@ -34,14 +46,14 @@ async fn stored(alm: &Alm) -> Result<(), StoreError> {
         metrics::gauge!("alm_log_head_position").set(consumer.head.get() as f64);
         let name = consumer.consumer.to_string();
         metrics::gauge!("alm_consumer_lag_events", "consumer" => name.clone()).set(consumer.lag() as f64);
-        let waits = consumer.waiting_since.map_or(0.0, |since| seconds(now) - seconds(since));
+        let since = if consumer.lag() > 0 { alm.waiting_since(consumer.position).await? } else { None };
+        let waits = since.map_or(0.0, |since| seconds(now) - seconds(since));
         metrics::gauge!("alm_consumer_lag_seconds", "consumer" => name.clone()).set(waits.max(0.0));
         let letters = alm.store().dead_letters(&consumer.consumer, None, MOST_LETTERS).await?;
         metrics::gauge!("alm_dead_letters", "consumer" => name).set(letters.len() as f64);
     }
     metrics::gauge!("alm_log_oldest_position").set(alm.store().oldest().await?.get() as f64);
-    let newest = alm.audit().tree().checkpoint(&Context::new(Principal::system())).await;
-    if let Ok(Some(newest)) = newest {
+    if let Some(newest) = alm.audit().tree().newest().await? {
         metrics::gauge!("alm_audit_entries").set(newest.size as f64);
         metrics::gauge!("alm_audit_checkpoint_timestamp_seconds").set(seconds(newest.at));
     }

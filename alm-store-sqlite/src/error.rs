@@ -58,8 +58,14 @@ pub(crate) fn is_full(error: &sqlx::Error) -> bool {
     result_code(error).is_some_and(|code| code & PRIMARY == FULL)
 }
 
+/// Whether a statement that is right could not be done with the values that it met.
+pub(crate) fn is_not_done(error: &sqlx::Error) -> bool {
+    result_code(error).is_some_and(|code| matches!(code & PRIMARY, ERROR | TOOBIG | MISMATCH))
+}
+
 // https://www.sqlite.org/rescode.html: the low byte of an extended code is its primary code.
 const PRIMARY: i32 = 0xff;
+const ERROR: i32 = 1;
 const PERM: i32 = 3;
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
@@ -70,6 +76,8 @@ const IOERR: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
+const TOOBIG: i32 = 18;
+const MISMATCH: i32 = 20;
 const FORMAT: i32 = 24;
 const NOTADB: i32 = 26;
 const IOERR_WRITE: i32 = 778;

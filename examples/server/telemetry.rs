@@ -4,11 +4,12 @@ use std::{
     error::Error,
     io::IsTerminal,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use alm_http::MetricsRenderer;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use tokio::sync::Mutex;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -67,17 +68,26 @@ pub(crate) struct Kept {
     _rest: Option<crate::spans::Rest>,
 }
 
+/// Where traces are to be sent, if anywhere. An empty address is none, as OpenTelemetry has it.
+fn collector(settings: &Settings) -> Result<Option<&str>, Box<dyn Error>> {
+    match settings.otel_exporter_otlp_endpoint.as_deref() {
+        None | Some("") => Ok(None),
+        Some(url) if url.starts_with("http://") => Ok(Some(url)),
+        Some(_) => Err("OTEL_EXPORTER_OTLP_ENDPOINT must begin with http://, such as http://localhost:4318".into()),
+    }
+}
+
 /// What sends traces, if the settings say where to.
 #[cfg(feature = "otlp")]
 fn spans(settings: &Settings) -> Result<Option<Spans>, Box<dyn Error>> {
-    let spans = settings.otel_exporter_otlp_endpoint.as_ref().map(|url| Spans::to(url, &settings.services.to_string()));
+    let spans = collector(settings)?.map(|url| Spans::to(url, &settings.services.to_string()));
     spans.transpose().map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}").into())
 }
 
 /// There is nothing that could send any.
 #[cfg(not(feature = "otlp"))]
 fn no_spans(settings: &Settings) -> Result<(), Box<dyn Error>> {
-    match settings.otel_exporter_otlp_endpoint {
+    match collector(settings)? {
         None => Ok(()),
         Some(_) => {
             Err("OTEL_EXPORTER_OTLP_ENDPOINT is set, and this server can't send traces: build it with --features otlp"
@@ -135,11 +145,18 @@ pub(crate) fn metrics(settings: &Settings) -> Result<MetricsRenderer, Box<dyn Er
 
 /// The same, with what the store alone knows of itself, as far as it tells it soon.
 pub(crate) fn with_storage(render: MetricsRenderer, storage: Storage) -> MetricsRenderer {
+    let read = Arc::new(Mutex::<Option<Instant>>::default());
     Arc::new(move || {
-        let (storage, rendered) = (storage.clone(), render());
+        let (storage, rendered, read) = (storage.clone(), render(), read.clone());
         Box::pin(async move {
-            if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, storage.report_metrics()).await {
-                tracing::debug!(error = &error as &dyn Error, "metrics of the store are not read");
+            // One at a time is enough, and at most once a second.
+            if let Ok(mut read) = read.try_lock()
+                && read.is_none_or(|read| read.elapsed() >= Duration::from_secs(1))
+            {
+                *read = Some(Instant::now());
+                if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, storage.report_metrics()).await {
+                    tracing::debug!(error = &error as &dyn Error, "metrics of the store are not read");
+                }
             }
             rendered.await
         })

@@ -38,10 +38,11 @@ impl TraceParent {
         Self(format!("00-{}-{}-01", trace.simple(), span_id(span)))
     }
 
-    /// The same trace, from another span on.
+    /// The same trace, from another span on. Of the flags it keeps whether it is sampled: the others are reserved (section 3.2.2.5).
     #[must_use]
     pub fn with_span(&self, span: Uuid) -> Self {
-        Self(format!("{}{}{}", &self.0[..36], span_id(span), &self.0[52..]))
+        let is_sampled = u8::from_str_radix(&self.0[53..], 16).is_ok_and(|flags| flags & 1 == 1);
+        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled)))
     }
 
     /// The header's value.
@@ -97,6 +98,11 @@ mod tests {
         let given = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00").unwrap();
         let next = given.with_span(uuid);
         assert_eq!(next.as_str(), "00-4bf92f3577b34da6a3ce929d0e0e4736-aea5966c26f8ad90-00");
+        let flags = |flags: &str| {
+            let given = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+            TraceParent::parse(given).unwrap().with_span(uuid).as_str()[53..].to_owned()
+        };
+        assert_eq!((&*flags("ff"), &*flags("fe"), &*flags("01")), ("01", "00", "01"));
         assert_eq!((given.span_id(), next.span_id()), ("00f067aa0ba902b7", "aea5966c26f8ad90"));
         for made in [root, next] {
             assert_eq!(TraceParent::parse(made.as_str()), Ok(made));

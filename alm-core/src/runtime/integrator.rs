@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::{
     changeset::ConsumerName,
     domain::AuditIndex,
-    measured::audit_log_was_tampered_with,
+    measured::audit_log_is_tampered_with,
     ports::{
         BackendError, BackendErrorKind, CheckpointOutlet, Contention, Growth, KeptCheckpoint, KeptTile, StoreError,
         Timer,
@@ -128,6 +128,7 @@ impl Integrator {
 
     async fn keep_integrating(&self, timer: &dyn Timer) {
         let mut backoff = Backoff::default();
+        let mut was_tampered_with = false;
         loop {
             // A bug in a store must not stop the others.
             let caught = AssertUnwindSafe(self.integrate()).catch_unwind().await;
@@ -135,13 +136,18 @@ impl Integrator {
             let pause = match integrated {
                 Ok(_) => {
                     backoff.reset();
+                    // What someone else has found it does not take back.
+                    if std::mem::take(&mut was_tampered_with) {
+                        audit_log_is_tampered_with(false);
+                    }
                     LOOK
                 }
                 Err(error) => {
                     let delay = backoff.next(self.alm.random());
                     let (tampering, error) = (error.is_tampering(), &error as &dyn std::error::Error);
                     if tampering {
-                        audit_log_was_tampered_with();
+                        was_tampered_with = true;
+                        audit_log_is_tampered_with(true);
                         tracing::error!(error, "the audit log was tampered with: no checkpoint is signed any more");
                     } else {
                         tracing::warn!(error, ?delay, "integration of the audit log waits");

@@ -41,7 +41,7 @@ use futures_util::future::{join_all, join4, select};
 use crate::{
     changeset::ConsumerName,
     domain::{Position, Timestamp},
-    ports::{Store, StoreError, Timer},
+    ports::{StoreError, Timer},
     services::Alm,
 };
 
@@ -70,8 +70,6 @@ pub struct Progress {
     pub position: Position,
     /// The newest event there is.
     pub head: Position,
-    /// When the first event happened that it has yet to handle; none when there is none.
-    pub waiting_since: Option<Timestamp>,
 }
 
 impl Progress {
@@ -118,20 +116,20 @@ impl Alm {
         }
         // Read last, so that no consumer seems to be ahead of it.
         let head = store.head().await?;
-        let mut all = Vec::with_capacity(progress.len());
-        for (consumer, position) in progress {
-            let waiting_since = if position < head { first_behind(store.as_ref(), position).await? } else { None };
-            all.push(Progress { consumer, position, head, waiting_since });
-        }
-        Ok(all)
+        Ok(progress.into_iter().map(|(consumer, position)| Progress { consumer, position, head }).collect())
     }
-}
 
-/// When the first event behind `position` happened that is kept.
-async fn first_behind(store: &dyn Store, position: Position) -> Result<Option<Timestamp>, StoreError> {
-    let events = match store.read(position, 1).await {
-        Err(StoreError::Gone { oldest }) => store.read(oldest.previous(), 1).await?,
-        events => events?,
-    };
-    Ok(events.first().map(|event| event.time))
+    /// When the first event behind `position` happened that is kept: since when a consumer waits that stands there. None at the end of
+    /// the log.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`].
+    pub async fn waiting_since(&self, position: Position) -> Result<Option<Timestamp>, StoreError> {
+        let store = &self.inner.store;
+        let events = match store.read(position, 1).await {
+            Err(StoreError::Gone { oldest }) => store.read(oldest.previous(), 1).await?,
+            events => events?,
+        };
+        Ok(events.first().map(|event| event.time))
+    }
 }

@@ -135,6 +135,17 @@ pub struct ConsistencyProof {
 pub struct Proofs<'a>(pub(super) &'a Alm);
 
 impl Proofs<'_> {
+    /// The newest checkpoint, for the host itself: no one is asked whether it may. `None` without a tree, too.
+    ///
+    /// # Errors
+    /// Only [`StoreError::Backend`].
+    pub async fn newest(&self) -> Result<Option<KeptCheckpoint>, StoreError> {
+        match self.tree() {
+            Ok(tree) => tree.store.newest_checkpoint().await,
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The newest checkpoint, `None` when no entry is signed for yet.
     ///
     /// # Errors

@@ -166,7 +166,7 @@ fn tell(group: impl IntoIterator<Item = Waiting>, joined: Joined) {
 }
 
 /// So many were committed together.
-pub(super) fn report(commits: usize) {
+fn report(commits: usize) {
     if let Ok(commits) = u32::try_from(commits) {
         metrics::histogram!("alm_commit_batch_size", "store" => "postgres").record(commits);
     }

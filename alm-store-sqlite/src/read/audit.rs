@@ -11,7 +11,7 @@ use sqlx::{Row as _, SqlitePool};
 
 use super::Statement;
 use crate::{
-    error::{corrupt, fault},
+    error::{corrupt, fault, is_not_done},
     row::{at_most, sought},
 };
 
@@ -80,7 +80,10 @@ pub(crate) async fn page(
 
 async fn entries(readers: &SqlitePool, statement: Statement) -> Result<Vec<AuditEntry>, StoreError> {
     let page = statement.fetch_one(readers).await.and_then(|row| row.try_get::<String, _>(0));
-    let page = page.map_err(|error| fault("read", error))?;
+    let page = page.map_err(|error| {
+        // The statement is right. What it can't make a text of, such as bytes, ALM has not written.
+        if is_not_done(&error) { corrupt("read", format!("table alm_audit: {error}")) } else { fault("read", error) }
+    })?;
     let entries: Vec<Packed<'_>> =
         serde_json::from_str(&page).map_err(|error| corrupt("read", format!("table alm_audit: {error}")))?;
     let mut entries = entries.into_iter().map(Packed::unpack).collect::<Result<Vec<_>, _>>()?;

@@ -107,6 +107,15 @@ impl State {
         self.events.extend(later);
     }
 
+    /// Reports how far behind what was announced its readers are.
+    fn report(&self, log: LogId) {
+        for (saved, consumer) in self.saved.iter().zip(&self.readers) {
+            if let Some(saved) = saved {
+                remote_lag(log, consumer, self.announced.get().saturating_sub(saved.get()));
+            }
+        }
+    }
+
     /// How far the log is known to reach.
     fn end(&self) -> Position {
         self.events.last_key_value().map_or(self.reaches, |(last, _)| self.reaches.max(*last))
@@ -190,11 +199,8 @@ impl RemoteLog {
             // Its positions are given again, and what gets them will be taken for what was there before.
             tracing::error!(log = %self.id, %done, head = %position, "a log has lost its end: what comes next is not heard");
         }
-        for (saved, consumer) in state.saved.iter().zip(&state.readers) {
-            let saved = saved.unwrap_or(Position::START);
-            remote_lag(self.id, consumer, position.get().saturating_sub(saved.get()));
-        }
         let before = std::mem::replace(&mut state.announced, position);
+        state.report(self.id);
         if before.min(position) > state.reaches {
             state.reaches = before.min(position);
             drop(state);
@@ -335,6 +341,7 @@ impl Feed for RemoteFeed {
         if let Some(saved) = state.saved.get_mut(self.number) {
             *saved = Some(position);
         }
+        state.report(self.log.id);
         if state.events.len() > MOST_TOLD {
             let State { events, tags, .. } = &mut *state;
             events.retain(|at, _| *at > position || tags.contains_key(at));

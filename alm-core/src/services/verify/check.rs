@@ -37,7 +37,7 @@ impl Check<'_> {
             None => size,
             // Nothing shows that those behind the last checkpoint that is right are.
             Some(Tampered { what: Tampering::Checkpoint, .. }) => self.right,
-            Some(tampered) => size.min(tampered.index - 1),
+            Some(tampered) => size.min(tampered.index.saturating_sub(1)),
         };
         let unsigned = entries - self.right.min(entries);
         Ok(Verification { entries, unsigned, checkpoints: self.checkpoints, tampered })

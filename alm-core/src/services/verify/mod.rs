@@ -48,5 +48,5 @@ pub async fn verify_audit(
         checkpoints: 0,
         suspect: None,
     };
-    check.run(Pages { source, kept }).await
+    check.run(Pages { source, kept, one_by_one_to: 0 }).await
 }

@@ -12,8 +12,8 @@ use crate::{
 
 use super::super::audit_tree::entries_behind;
 
-/// How many entries are read at once.
-const PAGE: usize = 2000;
+/// How many entries are read at once: one may take a quarter of a megabyte, and two pages are in memory.
+const PAGE: usize = 500;
 const WIDTH: u64 = TILE_WIDTH as u64;
 
 /// An entry as the leaf that it is.
@@ -28,8 +28,8 @@ pub struct Leaf {
 /// Where the entries come from that are checked: a store, or an export of one.
 #[async_trait]
 pub trait AuditSource: Send {
-    /// The entries with the indexes from `after + 1` on, at most `limit`; none when there are no more. They are asked for in order,
-    /// each once.
+    /// The entries with the indexes from `after + 1` on, at most `limit`; none when there are no more. They are asked for in order, each
+    /// once, unless they could not be read.
     ///
     /// # Errors
     /// They can't be read.
@@ -61,8 +61,8 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether what is kept is no entry, whatever wrote it.
-    fn is_of_the_data(&self) -> bool {
+    /// Whether what is kept can't be what ALM has written, whatever wrote it: that is no fault which passes.
+    pub fn is_of_the_data(&self) -> bool {
         matches!(self, Self::Store(StoreError::Backend(fault)) if fault.kind == BackendErrorKind::Corrupt)
     }
 }
@@ -73,26 +73,33 @@ pub(super) struct Pages<'a> {
     /// What is kept beside the log, if it is to be compared, and how many entries are signed for there: those the tiles must cover.
     /// Later growths may make them wider.
     pub(super) kept: Option<(&'a dyn TreeStore, u64)>,
+    /// Up to this index entries are read one by one, because a page could not be read.
+    pub(super) one_by_one_to: u64,
 }
 
 impl Pages<'_> {
     /// The page behind this index.
     pub(super) async fn read(&mut self, after: u64) -> Result<LogPage, VerifyError> {
+        let limit = if after < self.one_by_one_to { 1 } else { PAGE };
         let tiles = leaf_tiles(self.kept, after);
-        let (leaves, tiles) = try_join(leaves(self.source, after), tiles).await?;
+        let (leaves, tiles) = try_join(leaves(self.source, after, limit), tiles).await?;
+        let leaves = match leaves {
+            // Up to the one that can't be read.
+            None if limit > 1 => {
+                self.one_by_one_to = after + PAGE as u64;
+                self::leaves(self.source, after, 1).await?
+            }
+            leaves => leaves,
+        };
         let signed = self.kept.map_or(0, |(_, signed)| signed);
         Ok(LogPage { after, leaves, tiles, signed })
     }
 }
 
-/// What is behind an index; none where there is something that is no entry, whatever wrote it.
-async fn leaves(source: &mut dyn AuditSource, after: u64) -> Result<Option<Vec<Leaf>>, VerifyError> {
-    match source.leaves(after, PAGE).await {
-        // Of a page that can't be read, entry by entry, up to the one that can't.
-        Err(error) if error.is_of_the_data() => match source.leaves(after, 1).await {
-            Err(error) if error.is_of_the_data() => Ok(None),
-            leaves => Ok(Some(leaves?)),
-        },
+/// What is behind an index; none where there is something among it that is no entry, whatever wrote it.
+async fn leaves(source: &mut dyn AuditSource, after: u64, limit: usize) -> Result<Option<Vec<Leaf>>, VerifyError> {
+    match source.leaves(after, limit).await {
+        Err(error) if error.is_of_the_data() => Ok(None),
         leaves => Ok(Some(leaves?)),
     }
 }
