@@ -6,20 +6,49 @@ use alm_core::{
         App, AppId, AuditIndex, Credential, CredentialId, Labels, NewApiKey, NewAuditEntry, Revision, Role, SecretHash,
         Version,
     },
-    ports::{AppFilter, AuditFilter, Committer, EventLog, LabelFilter, Reader, StoreError, Unique, VersionFilter},
+    ports::{
+        AppFilter, AuditFilter, BackendErrorKind, Committer, EventLog, LabelFilter, Reader, StoreError, Unique,
+        VersionFilter,
+    },
     testing::{
-        fixtures::{app, at, entry, labels as labelled, letter, of, of_all, progress, version},
+        fixtures::{app, at, entry, labels as labelled, letter, of, of_all, progress, username, version},
         property,
         strategies::labels,
     },
 };
+use alm_store_sqlite::SqliteStore;
 use proptest::{collection::vec, prelude::*};
-use sqlx::types::Uuid;
+use sqlx::{Connection as _, types::Uuid};
 
-use crate::in_folder::InFolder;
+use crate::{in_folder::InFolder, migrations::connect};
 
 fn label((key, value): (&str, &str)) -> LabelFilter {
     LabelFilter { key: key.to_owned(), value: value.to_owned() }
+}
+
+/// A fault of that kind would pass, and what is no entry does not.
+#[tokio::test]
+async fn bytes_where_an_audit_entry_has_a_text_are_corrupt() {
+    // given a table that was changed behind the back of its own rules
+    let subject = InFolder::new().await;
+    subject.store.commit(of(Change::login_failed(&username("ada"))).recording(entry("x"))).await.unwrap();
+    subject.store.close().await;
+    for statements in [
+        "PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'alm_audit'",
+        "DROP TRIGGER alm_audit_refuses_update; UPDATE alm_audit SET payload = CAST(payload AS BLOB)",
+    ] {
+        let mut connection = connect(&subject.path()).await;
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    // then
+    let store = SqliteStore::open(subject.path()).await.unwrap();
+    let error = store.audit_entries(&AuditFilter::default(), None, 10).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Backend(fault) if fault.kind == BackendErrorKind::Corrupt), "{error:?}");
+    let error = store.audit_entry(AuditIndex::new(1)).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Backend(fault) if fault.kind == BackendErrorKind::Corrupt), "{error:?}");
 }
 
 #[tokio::test]
