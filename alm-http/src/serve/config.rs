@@ -17,6 +17,9 @@ pub struct ServeConfig {
     pub write_timeout: Duration,
     /// How long requests may still run when the server shuts down.
     pub shutdown_grace: Duration,
+    /// How long, within the first half of the grace, the server goes on as before when it shuts down, except that it tells each client of HTTP/1 with its
+    /// answer that the connection ends. What was on its way is answered by then, and whoever comes later is refused.
+    pub shutdown_linger: Duration,
     /// How many connections are open at a time; the next ones wait to be accepted.
     pub max_connections: usize,
     /// How many of them one address has at a time; more are closed at once, so that no one alone takes all places. IPv6 addresses count by
@@ -31,14 +34,15 @@ pub struct ServeConfig {
 }
 
 impl Default for ServeConfig {
-    /// 10 s for the header, 30 s for the body, 30 s without progress in reading an answer, 20 s to shut down; 10 000 connections, 1 000
-    /// from one address, 100 requests on one of HTTP/2.
+    /// 10 s for the header, 30 s for the body, 30 s without progress in reading an answer, 20 s to shut down, of which
+    /// 250 ms go to what is on its way; 10 000 connections, 1 000 from one address, 100 requests on one of HTTP/2.
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(20),
+            shutdown_linger: Duration::from_millis(250),
             max_connections: 10_000,
             max_connections_per_address: 1_000,
             trusted_proxies: TrustedProxies::default(),
@@ -74,6 +78,13 @@ impl ServeConfig {
     #[must_use]
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.shutdown_grace = grace;
+        self
+    }
+
+    /// Sets how long the server goes on as before when it shuts down, so that what is on its way is answered.
+    #[must_use]
+    pub fn shutdown_linger(mut self, linger: Duration) -> Self {
+        self.shutdown_linger = linger;
         self
     }
 

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinError, JoinSet},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -31,8 +31,11 @@ pub struct ServeReport {
 /// Serves `app` over HTTP/1.1 and HTTP/2 until `shutdown` is done. Handlers find the client's address as
 /// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo).
 ///
-/// Then it accepts no more connections, closes those that are idle, lets each request that runs finish and closes its
-/// connection, and after the grace drops whatever is left. Dropping the future drops every connection at once.
+/// Then, for the time of [`ServeConfig::shutdown_linger`], it answers whatever comes, and closes each connection of HTTP/1 with its answer.
+/// A request may have been sent before anyone could know: it waits in a socket that no one has read, or in a connection that no one has
+/// accepted, and closing these would reset it. After that the server accepts no more connections, closes those that are idle, lets each
+/// request that runs finish and closes its connection, and after the grace drops whatever is left. Dropping the future drops every
+/// connection at once.
 ///
 /// A fault in accepting connections is logged and waited out; it never ends the server. Connections run as tasks of the
 /// tokio runtime that polls the future.
@@ -48,9 +51,11 @@ pub async fn serve(
 pub(super) async fn run<L: Listen>(
     listener: L,
     app: Router,
-    config: ServeConfig,
+    mut config: ServeConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) -> ServeReport {
+    // What is idle then still has time to end in good order.
+    config.shutdown_linger = config.shutdown_linger.min(config.shutdown_grace / 2);
     let places = Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = Connections::new(app, config.clone());
     let mut shutdown = pin!(shutdown);
@@ -62,8 +67,18 @@ pub(super) async fn run<L: Listen>(
             (stream, peer, place) = next(&listener, &places) => connections.open(stream, peer, place),
         }
     }
+    connections.stop.send_replace(true);
+    let mut lingered = pin!(sleep(config.shutdown_linger));
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut lingered => break,
+            Some(ended) = connections.tasks.join_next() => note(ended),
+            (stream, peer, place) = next(&listener, &places) => connections.open(stream, peer, place),
+        }
+    }
     drop(listener);
-    let dropped = connections.close(config.shutdown_grace).await;
+    let dropped = connections.close(config.shutdown_grace.saturating_sub(config.shutdown_linger)).await;
     ServeReport { dropped }
 }
 
@@ -124,9 +139,8 @@ impl Connections {
 
     /// Lets every connection finish for as long as `grace`; says how many did not.
     async fn close(self, grace: Duration) -> usize {
-        let Self { speaker, stop, mut tasks, mut all_ended, .. } = self;
+        let Self { speaker, stop: _stop, mut tasks, mut all_ended, .. } = self;
         drop(speaker);
-        stop.send_replace(true);
         let _ = timeout(grace, async { while tasks.join_next().await.map(note).is_some() {} }).await;
         while tasks.try_join_next().map(note).is_some() {}
         let dropped = tasks.len();

@@ -16,6 +16,7 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{
     Request,
     body::Incoming,
+    header::{CONNECTION, HeaderValue},
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -27,7 +28,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tower::Service;
 
@@ -141,7 +142,7 @@ impl Speaker {
         tokio::select! {
             biased;
             begun = beginning => begun.map(Some).map_err(Ended::Io),
-            () = self.stopped() => Ok(None),
+            () = self.lingered() => Ok(None),
             () = sleep_until(since + self.config.header_timeout) => Err(Ended::Idle),
         }
     }
@@ -156,27 +157,35 @@ impl Speaker {
         let body_timeout = self.config.body_timeout;
         let begun = Arc::new(AtomicBool::new(false));
         let first = Arc::clone(&begun);
+        let stopping = self.stopping.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             first.store(true, Ordering::Relaxed);
             let is_plain = framing::is_plain(&request);
             let request = request.map(|body| Body::new(TimedBody::new(body, body_timeout).lingering()));
             // A router is always ready.
             let answer = is_plain.then(|| app.clone().call(of(peer, request)));
+            let stopping = stopping.clone();
             async move {
-                match answer {
-                    Some(answer) => answer.await,
-                    None => Ok(framing::refusal()),
+                let mut answer = match answer {
+                    Some(answer) => answer.await?,
+                    None => framing::refusal(),
+                };
+                // A client that is told sends nothing more on this connection, of which no one could say what came of it.
+                if *stopping.borrow() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
+                Ok::<_, Infallible>(answer)
             }
         });
         let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
         let mut late = pin!(sleep_until(since + self.config.header_timeout));
+        let mut lingered = pin!(self.lingered());
         let (mut is_first, mut is_told) = (true, false);
         loop {
             tokio::select! {
                 biased;
                 ended = &mut connection => return ended.map_err(Ended::Http),
-                () = self.stopped(), if !is_told => {
+                () = &mut lingered, if !is_told => {
                     is_told = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -233,12 +242,14 @@ impl Speaker {
     {
         let mut connection = pin!(connection);
         let mut check = pin!(sleep_until(Instant::now()));
+        // Not as soon as the server stops: hyper would drop a connection of which it has not read the preface to its end.
+        let mut lingered = pin!(self.lingered());
         let (mut is_told, mut is_closing) = (false, false);
         loop {
             tokio::select! {
                 biased;
                 ended = &mut connection => return ended.map_err(Ended::Http),
-                () = self.stopped(), if !is_told => {
+                () = &mut lingered, if !is_told => {
                     is_told = true;
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
@@ -265,9 +276,12 @@ impl Speaker {
         }
     }
 
-    async fn stopped(&self) {
+    /// Done when the server has been stopping for so long that what was on its way has come. For a connection that began later it counts
+    /// from then.
+    async fn lingered(&self) {
         // Without its other end the server has stopped, too.
         let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+        sleep(self.config.shutdown_linger).await;
     }
 }
 

@@ -28,7 +28,7 @@ async fn answer(response: h2::client::ResponseFuture) -> Result<(u16, String), h
     Ok((head.status.as_u16(), String::from_utf8(text).unwrap()))
 }
 
-async fn get(client: &SendRequest<Bytes>) -> Result<(u16, String), h2::Error> {
+pub(super) async fn get(client: &SendRequest<Bytes>) -> Result<(u16, String), h2::Error> {
     let (response, _) = within(client.clone().ready()).await?.send_request(request("GET"), true)?;
     answer(response).await
 }

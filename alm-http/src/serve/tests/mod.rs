@@ -3,6 +3,7 @@ mod http1_attacks;
 mod http2;
 mod http2_attacks;
 mod reading;
+mod stopping;
 mod tls;
 
 use std::{
