@@ -1,6 +1,7 @@
 //! The example server as a process of its own: what it reads, says and leaves.
 
 mod audit;
+mod draining;
 mod health;
 mod keys;
 mod letters;

@@ -173,6 +173,12 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
+    /// A signal that is ready to be sent: to start a program takes longer than many a request.
+    pub fn armed(&self, name: &str) -> Armed {
+        let kill = format!("read -r _; kill -{name} {}", self.child.id());
+        Armed(Command::new("sh").args(["-c", &kill]).stdin(Stdio::piped()).spawn().unwrap())
+    }
+
     /// Waits until the process ends by itself.
     pub fn ended(mut self) -> Ended {
         let deadline = Instant::now() + LONG;
@@ -191,6 +197,17 @@ impl Process {
         stdout.extend(rest(&self.stdout));
         let stderr = rest(&self.stderr);
         Ended { status: self.child.wait().unwrap(), stdout, stderr }
+    }
+}
+
+/// A signal to a [`Process`]. One that is dropped is sent as well.
+pub struct Armed(Child);
+
+impl Armed {
+    /// Sends it.
+    pub fn send(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
     }
 }
 
