@@ -24,7 +24,7 @@ fn an_event_that_the_audit_consumer_has_passed_over_is_found() {
 async fn pass_over() -> Report {
     let round = Round { name: "broken", store: Kind::Sqlite, cycles: 1, fault: Fault::Kill(Service::Audit) };
     let mut random = fastrand::Rng::new();
-    let mut system = System::start(round.store, Nats::One(NatsServer::start()), None).await;
+    let mut system = System::start(round.store, 1, Nats::One(NatsServer::start()), None).await;
     let bus = Bus::connect(&system.nats.url()).await;
     let front = system.front();
     let load = Load::on(&front, &mut random).await;

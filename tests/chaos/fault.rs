@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alm_test_support::{LONG, eventually, journal::Part, load::Common, soak::NoFault};
+use alm_test_support::{
+    LONG, eventually,
+    journal::{Ask, Part},
+    load::{Common, Eye, Way},
+    soak::NoFault,
+};
 
 use crate::{
     bus::{Bus, ID},
@@ -31,6 +36,9 @@ const TIMES: std::ops::Range<u64> = 1..12;
 pub(crate) enum Fault {
     /// A process is killed, and after a while started again.
     Kill(Service),
+    /// Of two processes of each service one is killed, of one service after the other, and started again when the others have shown that
+    /// they do without.
+    Copies,
     /// NATS is away for a while.
     Nats(Outage),
     /// One of three servers is away for a while.
@@ -68,12 +76,18 @@ impl Fault {
         }
     }
 
+    /// How many processes of each service there are.
+    pub(crate) fn copies(self) -> usize {
+        if matches!(self, Self::Copies) { 2 } else { 1 }
+    }
+
     /// Of which services clients and other services may be told that they can't be reached.
     pub(crate) fn away(self) -> &'static [Part] {
         match self {
             Self::Kill(Service::App) | Self::Network(Link::Parent, _) => &[Part::App],
             Self::Kill(Service::Version) | Self::Behind => &[Part::Version],
             Self::Kill(Service::Deployment) => &[Part::Deployment],
+            Self::Copies => &Part::ALL,
             _ => &[],
         }
     }
@@ -98,6 +112,13 @@ impl Scene<'_> {
                 self.load.asked(self.random.u64(ASKED)).await;
                 self.system.begin(service);
             }
+            Fault::Copies => {
+                let mut services = Service::ALL;
+                self.random.shuffle(&mut services);
+                for service in services {
+                    self.copy(service).await?;
+                }
+            }
             Fault::Nats(outage) => self.nats(outage).await,
             Fault::Node => self.node().await,
             Fault::Behind => return self.behind().await,
@@ -108,6 +129,44 @@ impl Scene<'_> {
             Fault::Network(_, trouble) => self.network(trouble).await,
         }
         Ok(true)
+    }
+
+    /// Kills one of two, and makes sure that the other does all that there is to do, also what only one process does at a time: giving
+    /// positions, telling the bus, hearing from it.
+    async fn copy(&mut self, service: Service) -> Result<(), NoFault> {
+        let victim = self.random.usize(..2);
+        let front = self.system.front();
+        self.system.kill(service.copy(victim))?;
+        self.load.asked(self.random.u64(ASKED)).await;
+
+        let other = 1 - victim;
+        let way: Way = match service {
+            Service::Gateway => {
+                let url = front.url(Service::Gateway.copy(other));
+                Arc::new(move |path| format!("{url}{path}"))
+            }
+            _ => {
+                let urls = Service::ALL.map(|service| front.url(service.copy(other)));
+                Arc::new(move |path| format!("{}{path}", urls[Service::of(path) as usize]))
+            }
+        };
+        let name = format!("without-{}", service.name());
+        let made = async {
+            let app_id = self.load.create(&way, &name).await;
+            let version = Ask::CreateVersion { app_id, tag: name.clone(), changelog: String::new() };
+            let version_id = self.load.make(&way, &version, &format!("{name}-version")).await;
+            let deployment = Ask::CreateDeployment { version_id, environment: name.clone() };
+            let deployment_id = self.load.make(&way, &deployment, &format!("{name}-deployment")).await;
+            [format!("apps/{app_id}"), format!("versions/{version_id}"), format!("deployments/{deployment_id}")]
+        };
+        let made = tokio::time::timeout(LONG, made).await.expect("writes go on at the other");
+        let audit = Eye::on(front.url(Service::Audit.copy(other)), front.token.clone());
+        for subject in made {
+            let what = format!("{subject} is audited without one of {}", service.name());
+            eventually(&what, async || audit.has_audited(&subject).await.then_some(())).await;
+        }
+        self.system.begin(service.copy(victim));
+        Ok(())
     }
 
     async fn nats(&mut self, outage: Outage) {

@@ -30,6 +30,7 @@ rounds! {
     a_kill_of_the_gateway_loses_nothing: Sqlite, 2 cycles, Fault::Kill(Service::Gateway);
     a_kill_of_the_version_service_on_postgres_loses_nothing: Postgres, 2 cycles, Fault::Kill(Service::Version);
     a_kill_of_the_audit_service_on_postgres_loses_nothing: Postgres, 2 cycles, Fault::Kill(Service::Audit);
+    a_kill_of_one_of_two_copies_of_each_loses_nothing: Postgres, 1 cycles, Fault::Copies;
 
     a_restart_of_nats_loses_nothing: Sqlite, 2 cycles, Fault::Nats(Outage::Restart);
     a_kill_of_nats_loses_nothing: Sqlite, 2 cycles, Fault::Nats(Outage::Kill);

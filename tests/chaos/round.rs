@@ -1,7 +1,10 @@
 //! A round: load, faults, and what is found when they are over.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -48,7 +51,7 @@ async fn drive(round: &Round, seed: u64) -> Result<Report, NoFault> {
         Fault::Node => Nats::Three(NatsCluster::start()),
         _ => Nats::One(NatsServer::start()),
     };
-    let mut system = System::start(round.store, nats, round.fault.link()).await;
+    let mut system = System::start(round.store, round.fault.copies(), nats, round.fault.link()).await;
     let bus = Bus::connect(&system.nats.url()).await;
     let front = system.front();
     let load = Load::on(&front, &mut random).await;
@@ -101,13 +104,15 @@ impl Load {
     }
 }
 
-/// By the gateway, and without it.
+/// By the gateway, and without it. Where there are copies of them, each request goes to the next one: so who tries again tries another.
 fn ways(front: &Front) -> [Way; 2] {
-    let gateway = front.url(Service::Gateway);
-    let services = Service::ALL.map(|service| front.url(service));
+    let urls = |service: Service| (0..front.copies()).map(|copy| front.url(service.copy(copy))).collect::<Vec<_>>();
+    let (gateways, services) = (urls(Service::Gateway), Service::ALL.map(urls));
+    let turns = |turn: &AtomicUsize, urls: &[String]| urls[turn.fetch_add(1, Ordering::Relaxed) % urls.len()].clone();
+    let (gateway, service) = (AtomicUsize::new(0), AtomicUsize::new(0));
     [
-        Arc::new(move |path| format!("{gateway}{path}")),
-        Arc::new(move |path| format!("{}{path}", services[Service::of(path) as usize])),
+        Arc::new(move |path| format!("{}{path}", turns(&gateway, &gateways))),
+        Arc::new(move |path| format!("{}{path}", turns(&service, &services[Service::of(path) as usize]))),
     ]
 }
 

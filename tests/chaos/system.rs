@@ -43,6 +43,11 @@ impl Service {
         }
     }
 
+    /// One of its processes.
+    pub(crate) fn copy(self, copy: usize) -> Member {
+        Member { service: self, copy }
+    }
+
     /// What it is told to run.
     fn services(self) -> &'static str {
         if self == Self::App { "app,auth" } else { self.name() }
@@ -56,6 +61,20 @@ impl Service {
             Some("audit") => Self::Audit,
             _ => Self::App,
         }
+    }
+}
+
+/// A process of a service. Copies of one share its database, and each has those of the same number for its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    service: Service,
+    copy: usize,
+}
+
+/// The only one, mostly.
+impl From<Service> for Member {
+    fn from(service: Service) -> Self {
+        service.copy(0)
     }
 }
 
@@ -101,7 +120,8 @@ impl Nats {
 
 /// How the system is reached from outside, as long as it lives.
 pub(crate) struct Front {
-    urls: [String; 5],
+    /// Of each copy.
+    urls: Vec<[String; 5]>,
     /// The token of an admin.
     pub(crate) token: String,
     /// Where clients write down what they were told.
@@ -110,15 +130,21 @@ pub(crate) struct Front {
 
 impl Front {
     /// Where a service answers.
-    pub(crate) fn url(&self, service: Service) -> String {
-        self.urls[service as usize].clone()
+    pub(crate) fn url(&self, member: impl Into<Member>) -> String {
+        let Member { service, copy } = member.into();
+        self.urls[copy][service as usize].clone()
+    }
+
+    /// How many processes each service has.
+    pub(crate) fn copies(&self) -> usize {
+        self.urls.len()
     }
 }
 
 pub(crate) struct System {
-    // Before what they use.
-    processes: [Option<Process>; 5],
-    places: [(String, u16); 5],
+    // Before what they use. Of each copy.
+    processes: Vec<[Option<Process>; 5]>,
+    places: Vec<[(String, u16); 5]>,
     pub(crate) nats: Nats,
     postgres: Option<Postgres>,
     wire: Option<(Link, Wire)>,
@@ -126,15 +152,15 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// All five, ready. `link` is the one that can fail.
-    pub(crate) async fn start(kind: Kind, nats: Nats, link: Option<Link>) -> Self {
+    /// All five, each so many times, ready. `link` is the one that can fail.
+    pub(crate) async fn start(kind: Kind, copies: usize, nats: Nats, link: Option<Link>) -> Self {
         let postgres = match kind {
             Kind::Sqlite => None,
             Kind::Postgres => Some(databases().await),
         };
         let mut system = Self {
-            processes: Default::default(),
-            places: std::array::from_fn(|_| free_port()),
+            processes: (0..copies).map(|_| Default::default()).collect(),
+            places: (0..copies).map(|_| std::array::from_fn(|_| free_port())).collect(),
             nats,
             postgres,
             wire: None,
@@ -144,24 +170,32 @@ impl System {
             let target = match (link, &system.nats) {
                 (Link::Bus(_), Nats::One(server)) => server.host(),
                 (Link::Bus(_), Nats::Three(_)) => panic!("a cluster tells its clients of other ways"),
-                (Link::Parent, _) => system.place(Service::App),
+                (Link::Parent, _) => system.place(Service::App.into()),
             };
             system.wire = Some((link, Wire::to(target).await));
         }
-        for service in Service::ALL {
-            system.spawn(service, None);
+        for member in system.members() {
+            system.spawn(member, None);
         }
-        for service in Service::ALL {
-            system.listens(service);
+        for member in system.members() {
+            system.listens(member);
         }
         system
+    }
+
+    fn members(&self) -> Vec<Member> {
+        (0..self.places.len()).flat_map(|copy| Service::ALL.map(|service| service.copy(copy))).collect()
+    }
+
+    fn process(&mut self, Member { service, copy }: Member) -> &mut Option<Process> {
+        &mut self.processes[copy][service as usize]
     }
 
     /// How it is reached from outside.
     pub(crate) fn front(&self) -> Front {
         let journal = self.folder.path().join("journal");
         Front {
-            urls: Service::ALL.map(|service| self.url(service)),
+            urls: (0..self.places.len()).map(|copy| Service::ALL.map(|service| self.url(service.copy(copy)))).collect(),
             token: token(&["--sub", "ada", "--role", "admin"]),
             journal,
         }
@@ -173,14 +207,14 @@ impl System {
         wire
     }
 
-    fn place(&self, service: Service) -> String {
-        let (address, port) = &self.places[service as usize];
+    fn place(&self, Member { service, copy }: Member) -> String {
+        let (address, port) = &self.places[copy][service as usize];
         format!("{address}:{port}")
     }
 
     /// Where a service answers.
-    fn url(&self, service: Service) -> String {
-        format!("http://{}", self.place(service))
+    fn url(&self, member: Member) -> String {
+        format!("http://{}", self.place(member))
     }
 
     /// Where a service keeps what it has.
@@ -201,8 +235,9 @@ impl System {
     }
 
     /// Starts a service, with a point at which it ends itself if one is given.
-    pub(crate) fn spawn(&mut self, service: Service, point: Option<&str>) {
-        let (address, port) = &self.places[service as usize];
+    pub(crate) fn spawn(&mut self, member: impl Into<Member>, point: Option<&str>) {
+        let member @ Member { service, copy } = member.into();
+        let (address, port) = &self.places[copy][service as usize];
         let mut settings = vec![
             ("SERVICES", service.services().to_owned()),
             ("BIND", address.clone()),
@@ -214,8 +249,10 @@ impl System {
         ];
         if service != Service::Gateway {
             settings.extend([("DB_URL", self.database(service)), ("NATS_URL", self.bus(service))]);
+            // One PostgreSQL has them all.
+            settings.extend((self.places.len() > 1).then(|| ("DB_MAX_CONNECTIONS", "6".to_owned())));
         }
-        let url = |service| self.url(service);
+        let url = |service: Service| self.url(service.copy(copy));
         match (service, &self.wire) {
             (Service::Version, Some((Link::Parent, wire))) => {
                 settings.push(("APP_URL", format!("http://{}", wire.address())));
@@ -232,24 +269,24 @@ impl System {
         }
         settings.extend(point.map(|point| ("ALM_FAILPOINT", point.to_owned())));
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.processes[service as usize] = Some(Process::spawn(&[], &settings));
+        *self.process(member) = Some(Process::spawn(&[], &settings));
     }
 
     /// Waits until a service listens.
-    pub(crate) fn listens(&mut self, service: Service) {
-        let process = self.processes[service as usize].as_mut().expect("it was started");
-        process.logged("listening");
+    pub(crate) fn listens(&mut self, member: impl Into<Member>) {
+        self.process(member.into()).as_mut().expect("it was started").logged("listening");
     }
 
     /// Starts a service again.
-    pub(crate) fn begin(&mut self, service: Service) {
-        self.spawn(service, None);
-        self.listens(service);
+    pub(crate) fn begin(&mut self, member: impl Into<Member>) {
+        let member = member.into();
+        self.spawn(member, None);
+        self.listens(member);
     }
 
     /// Kills a service.
-    pub(crate) fn kill(&mut self, service: Service) -> Result<(), NoFault> {
-        let process = self.processes[service as usize].take().ok_or("there is no process to kill")?;
+    pub(crate) fn kill(&mut self, member: impl Into<Member>) -> Result<(), NoFault> {
+        let process = self.process(member.into()).take().ok_or("there is no process to kill")?;
         process.signal("KILL");
         let ended = process.ended();
         if ended.status.signal() == Some(KILLED) { Ok(()) } else { Err(unlike("killed", &ended)) }
@@ -257,12 +294,12 @@ impl System {
 
     /// Whether a service has ended by itself.
     pub(crate) fn has_ended(&mut self, service: Service) -> bool {
-        self.processes[service as usize].as_mut().is_some_and(Process::has_ended)
+        self.process(service.into()).as_mut().is_some_and(Process::has_ended)
     }
 
     /// What a service that has ended by itself has ended by: it must be the point.
     pub(crate) fn ended_at(&mut self, service: Service, point: &str) -> Result<(), NoFault> {
-        let ended = self.processes[service as usize].take().ok_or("there is no process")?.ended();
+        let ended = self.process(service.into()).take().ok_or("there is no process")?.ended();
         let said = format!("ended at {point}");
         let at_point = ended.stderr.iter().any(|line| line.ends_with(&said));
         if at_point && ended.status.signal() == Some(ABORTED) { Ok(()) } else { Err(unlike(&said, &ended)) }
@@ -270,10 +307,10 @@ impl System {
 
     /// What the services have logged that no one has read, for whoever looks for the reason of a failure.
     pub(crate) fn tell(&mut self) {
-        for service in Service::ALL {
-            if let Some(process) = &mut self.processes[service as usize] {
+        for member in self.members() {
+            if let Some(process) = self.process(member) {
                 for line in process.rest_of_log() {
-                    println!("{}: {line}", service.name());
+                    println!("{} {}: {line}", member.service.name(), member.copy);
                 }
             }
         }
