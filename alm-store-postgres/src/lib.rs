@@ -43,6 +43,7 @@ mod rate;
 mod read;
 mod retention;
 mod role;
+mod rotate;
 mod row;
 mod schema;
 mod seal;

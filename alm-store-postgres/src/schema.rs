@@ -167,14 +167,21 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<LogId, StoreError>
     let fault = |error| backend(OPERATION, error, Outcome::NotApplied);
     let schema = options.schema_name();
     let mut connection = connect(&options.connection(), &schema.search_path(), options.patience(), OPERATION).await?;
-    match version(&mut connection).await.map_err(fault)? {
-        Some(NEWEST) => {
-            let id =
-                sqlx::query_scalar("SELECT id FROM log_identity").fetch_one(&mut connection).await.map_err(fault)?;
-            let _ = connection.close().await;
-            Ok(LogId::new(id))
-        }
-        other => Err(of_another_version(OPERATION, schema, other)),
+    check(&mut connection, schema, OPERATION).await?;
+    let id = sqlx::query_scalar("SELECT id FROM log_identity").fetch_one(&mut connection).await.map_err(fault)?;
+    let _ = connection.close().await;
+    Ok(LogId::new(id))
+}
+
+/// Refuses a schema that is not of the version that this program works with.
+pub(crate) async fn check(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    match version(connection).await.map_err(|error| backend(operation, error, Outcome::NotApplied))? {
+        Some(NEWEST) => Ok(()),
+        other => Err(of_another_version(operation, schema, other)),
     }
 }
 

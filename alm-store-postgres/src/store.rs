@@ -6,7 +6,8 @@ use alm_core::{
     changeset::{Changeset, ConsumerName, Receipt},
     domain::{AppId, DeploymentId, Event, LogId, Position, Timestamp, VersionId},
     ports::{
-        BackendError, Bucket, Committer, EventLog, IdBlock, Lease, Outcome, Rate, Roles, Sequence, StoreError, Trimmed,
+        BackendError, Bucket, Committer, EventLog, IdBlock, Lease, Outcome, Rate, Roles, Rotated, Rotation, Sequence,
+        StoreError, Trimmed,
     },
 };
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use crate::{
     read::{self, DeploymentsOf, Held, IsRevoked, Shared, VersionsOf},
     retention,
     role::RoleOptions,
-    schema,
+    rotate, schema,
     schema::SchemaName,
     seal::Sealer,
 };
@@ -93,6 +94,22 @@ impl PostgresStore {
         };
         let roles = RoleOptions::of(options);
         Ok(Self { pool, schema: options.schema_name().clone(), log, sealer, groups, roles, shared })
+    }
+
+    /// Gives the log another identity, once the schema was restored from a backup: see [`Rotation`]. All of it is one transaction. It
+    /// needs the role that owns the schema.
+    ///
+    /// The checkpoints and dead letters of this log are then of the new one, at the same positions. It begins behind the lowest of the
+    /// checkpoints, and what is before that goes, so that no one who hears of the new log gets old events again. Without a
+    /// checkpoint of this log none goes. Everything else stays, also what is known of the logs of other services.
+    ///
+    /// It keeps everyone from the log for some seconds, to see that no one works on it.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]: the database can't be reached or refuses, the schema has not been migrated or is not of the version that this
+    /// program needs; or, of the kind `Overloaded`, a store is open on the schema. Nothing was changed, and the source says what to do.
+    pub async fn rotate_log(options: &PostgresOptions, rotation: &Rotation) -> Result<Rotated, StoreError> {
+        rotate::rotate(options, rotation).await
     }
 
     /// Commits a changeset within a transaction of the host, so that it is committed with what else is in there, or not at all.

@@ -39,6 +39,7 @@ mod error;
 mod options;
 mod read;
 mod role;
+mod rotate;
 mod row;
 mod schema;
 mod store;

@@ -9,7 +9,7 @@ use std::{
 use alm_core::ports::StoreError;
 use sqlx::{
     SqlitePool,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteLockingMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{SqliteStore, error::fault};
@@ -114,6 +114,11 @@ impl SqliteOptions {
             Synchronous::Normal => self.connection()?.synchronous(SqliteSynchronous::Normal),
         };
         Ok(options.thread_name(|_| "alm-sqlite-writer".to_owned()).create_if_missing(self.migrate))
+    }
+
+    /// The one connection that there is: while others have the file open, it finds the file locked.
+    pub(crate) fn alone(&self) -> Result<SqliteConnectOptions, StoreError> {
+        Ok(self.writer()?.locking_mode(SqliteLockingMode::Exclusive))
     }
 
     /// The connections that read.

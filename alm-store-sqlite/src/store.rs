@@ -19,8 +19,8 @@ use alm_core::{
     },
     ports::{
         AppFilter, AuditFilter, Bucket, Committer, CredentialFilter, DeploymentFilter, EventLog, Growth,
-        HeldCredential, IdBlock, KeptCheckpoint, Lease, Outcome, Rate, Reader, Roles, Sequence, StoreError, TileId,
-        TreeStore, Trimmed, VersionFilter,
+        HeldCredential, IdBlock, KeptCheckpoint, Lease, Outcome, Rate, Reader, Roles, Rotated, Rotation, Sequence,
+        StoreError, TileId, TreeStore, Trimmed, VersionFilter,
     },
 };
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ use tokio::{
 use crate::{
     error::{closed, fault},
     options::SqliteOptions,
-    read, role, schema,
+    read, role, rotate, schema,
     writer::{Job, Reply, Writer},
 };
 
@@ -89,6 +89,19 @@ impl SqliteStore {
         schema::migrate(&mut connection).await?;
         schema::check(&mut connection).await?;
         connection.close().await.map_err(|error| fault("close", error))
+    }
+
+    /// Gives the log another identity, once the file was restored from a backup: see [`Rotation`]. All of it is one transaction.
+    ///
+    /// The checkpoints and dead letters of this log are then of the new one, at the same positions. It begins behind the lowest of the
+    /// checkpoints, and what is before that goes, so that no one who hears of the new log gets old events again. Without a
+    /// checkpoint of this log none goes. Everything else stays, also what is known of the logs of other services.
+    ///
+    /// # Errors
+    /// A [`Backend`](StoreError::Backend) fault, as for [`open`](Self::open), or, of kind
+    /// [`Overloaded`](alm_core::ports::BackendErrorKind::Overloaded), because someone has the file open; nothing has been changed.
+    pub async fn rotate_log(path: impl Into<PathBuf>, rotation: &Rotation) -> Result<Rotated, StoreError> {
+        rotate::rotate(&SqliteOptions::new(path), rotation).await
     }
 
     pub(crate) async fn open_with(options: &SqliteOptions) -> Result<Self, StoreError> {

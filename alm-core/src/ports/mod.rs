@@ -11,6 +11,7 @@ mod error;
 mod filter;
 mod rate;
 mod roles;
+mod rotation;
 mod store;
 mod tree;
 
@@ -27,5 +28,6 @@ pub use error::{BackendError, BackendErrorKind, Contention, Outcome, StoreError,
 pub use filter::{AppFilter, AuditFilter, CredentialFilter, DeploymentFilter, LabelFilter, VersionFilter};
 pub use rate::{Bucket, Rate};
 pub use roles::{Lease, Roles};
+pub use rotation::{Rotated, Rotation};
 pub use store::{Committer, EventLog, HeldCredential, IdBlock, Reader, Sequence, Store, Trimmed};
 pub use tree::{CheckpointOutlet, Growth, KeptCheckpoint, KeptTile, TileId, TreeStore};

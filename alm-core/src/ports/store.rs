@@ -372,7 +372,8 @@ pub struct IdBlock {
 ///   `no_position_is_revealed_before_those_below_it`, `the_head_is_the_position_of_the_newest_event`.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Which log this is. It stays the same as long as the store lives.
+    /// Which log this is. It stays the same as long as the store is open, and after that, unless the store was restored from a backup and
+    /// its log [rotated](super::Rotation).
     fn log_id(&self) -> LogId;
 
     /// Events after `after`, in order, at most `limit`.

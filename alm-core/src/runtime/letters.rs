@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     changeset::{ConsumerName, DeadLetter},
-    domain::{CloudEvent, LogId, Position},
+    domain::{CloudEvent, Event, LogId, Position},
     ports::{Contention, StoreError},
     services::{Alm, Error},
 };
@@ -54,7 +54,8 @@ impl Alm {
         let handler = self.all_handlers().find(|handler| handler.name() == letter.consumer);
         let handler = handler.ok_or(Error::NotConfigured("the consumer of this letter"))?;
         let event = match CloudEvent::decode_as_is(letter.document.to_string().as_bytes()) {
-            Ok(event) => Arc::new(event),
+            // Where it stands the letter says: the log may have got another identity since.
+            Ok(event) => Arc::new(Event { log: letter.log, position: letter.position, ..event }),
             Err(rejected) => return Ok(Retried::Refused(rejected.detail)),
         };
         match handle_alone(self, handler.as_ref(), &event, Some(letter)).await {

@@ -12,6 +12,7 @@ mod in_folder;
 mod migrations;
 mod model;
 mod roles;
+mod rotations;
 mod together;
 mod trims;
 mod upgrades;
