@@ -51,6 +51,41 @@ pub(crate) enum Command {
     /// Check that the audit log is what was signed, export it, or make the key that it is signed with
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look after the event log
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LogCommand {
+    /// Give the log another identity, once the store was restored from a backup, before the server is started on it
+    #[command(after_help = "\
+When: services run apart, and one of them was restored from a backup, or its database was taken over by a standby that was behind. Its log \
+then gives positions again that the others remember, so they take what is new for what they know, and do not hear it. Under another \
+identity it is heard.
+
+Not when: every service runs in this one process, or the whole system was restored to one moment, stream of NATS included. It does \
+no harm then.
+
+Steps: stop every server on the store; restore; server log rotate; start. docs/backup-and-restore.md tells more.
+
+Examples:
+  server log rotate
+  DB_URL=postgres://alm_owner:…@db.example.org/alm server log rotate --yes")]
+    Rotate(RotateArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RotateArgs {
+    /// How many ids of apps, versions and deployments to pass over, each: more than were given since the backup, for others may know them
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    pub(crate) skip_ids: u32,
+    /// A consumer that is not in use any more, so that it does not hold back where the log begins; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = consumer)]
+    pub(crate) forget: Vec<ConsumerName>,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Subcommand)]

@@ -10,6 +10,7 @@ mod failpoint;
 mod gateway;
 mod health;
 mod letters;
+mod rotate;
 mod run;
 mod services;
 mod settings;
@@ -23,7 +24,7 @@ use std::{error::Error, process::ExitCode};
 
 use clap::error::ErrorKind;
 
-use commands::{Cli, Command};
+use commands::{Cli, Command, LogCommand};
 use settings::Settings;
 
 /// A request makes many small allocations on any of the threads and frees them soon.
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Health(args)) => health::ask(&cli.settings, args),
         Some(Command::DeadLetters(command)) => letters::run(&cli.settings, command),
         Some(Command::Audit(command)) => return audit::run(&cli.settings, command),
+        Some(Command::Log(LogCommand::Rotate(args))) => rotate::run(&cli.settings, args),
         Some(Command::Token(args)) => token::print(&cli.settings, args),
     };
     match done {

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use alm_core::ports::{BackendErrorKind, Store, StoreError, TreeStore};
+use alm_core::ports::{BackendErrorKind, Rotated, Rotation, Store, StoreError, TreeStore};
 use alm_store_memory::MemoryStore;
 use alm_store_postgres::{PostgresOptions, PostgresStore};
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
@@ -152,6 +152,24 @@ pub(crate) async fn migrate(url: &DbUrl) -> Result<String, Box<dyn Error>> {
             Ok("the schema of the database is up to date".to_owned())
         }
     }
+}
+
+/// Gives the log of the store another identity.
+pub(crate) async fn rotate_log(url: &DbUrl, rotation: &Rotation) -> Result<Rotated, Box<dyn Error>> {
+    let rotated = match url {
+        DbUrl::Memory => return Err("DB_URL: memory: outlives no process, so it can't have been restored".into()),
+        DbUrl::Sqlite(path) if !path.exists() => return Err(format!("DB_URL: there is no {}", path.display()).into()),
+        DbUrl::Sqlite(path) => SqliteStore::rotate_log(path, rotation).await,
+        DbUrl::Postgres(url) => PostgresStore::rotate_log(&postgres(url)?, rotation).await,
+    };
+    Ok(rotated.map_err(|error| {
+        let mut text = explained(&error);
+        if matches!(&error, StoreError::Backend(fault) if fault.kind == BackendErrorKind::Corrupt) {
+            // A backup may be older than this program.
+            text.push_str("; that is: server migrate");
+        }
+        text
+    })?)
 }
 
 /// Why the store can't be opened, and how this server could have made it so that it can.

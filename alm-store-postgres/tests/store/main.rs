@@ -13,6 +13,7 @@ mod network;
 mod outages;
 mod place;
 mod roles;
+mod rotations;
 mod silence;
 mod tls;
 mod upgrades;

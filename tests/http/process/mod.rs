@@ -8,6 +8,7 @@ mod letters;
 mod logs;
 mod outages;
 mod postgres;
+mod rotation;
 mod serving;
 mod settings;
 mod stopping;

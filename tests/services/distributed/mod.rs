@@ -2,6 +2,7 @@
 
 mod hearing;
 mod parents;
+mod restored;
 mod roles;
 mod room;
 pub(crate) mod system;
