@@ -114,7 +114,9 @@ impl Client {
         let number = ask.as_ref().map(|ask| common.asks(ask));
         let not_applied = |number: Option<u64>| {
             // What is found of it later is found to be wrong.
-            number.into_iter().for_each(|number| common.told(number, 503, json!({"outcome": "not_applied"})));
+            if let Some(number) = number {
+                common.told(number, 503, json!({"outcome": "not_applied"}));
+            }
         };
         let what = format!("{} {}", request.0, request.1);
         if self.wire.send(&request).await.is_none() {
@@ -144,7 +146,9 @@ impl Client {
                 if let (true, Some(Ask::CreateApp { name, .. })) = (is_done, ask) {
                     self.app = body["id"].as_i64().map(|id| (id, name));
                 }
-                number.into_iter().for_each(|number| common.told(number, status, body.clone()));
+                if let Some(number) = number {
+                    common.told(number, status, body);
+                }
                 common.answered.send_modify(|answered| *answered += 1);
             }
             Came::Nothing => {
