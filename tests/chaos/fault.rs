@@ -140,15 +140,12 @@ impl Scene<'_> {
         self.load.asked(self.random.u64(ASKED)).await;
 
         let other = 1 - victim;
-        let way: Way = match service {
-            Service::Gateway => {
-                let url = front.url(Service::Gateway.copy(other));
-                Arc::new(move |path| format!("{url}{path}"))
-            }
-            _ => {
-                let urls = Service::ALL.map(|service| front.url(service.copy(other)));
-                Arc::new(move |path| format!("{}{path}", urls[Service::of(path) as usize]))
-            }
+        let way: Way = if service == Service::Gateway {
+            let url = front.url(Service::Gateway.copy(other));
+            Arc::new(move |path| format!("{url}{path}"))
+        } else {
+            let urls = Service::ALL.map(|service| front.url(service.copy(other)));
+            Arc::new(move |path| format!("{}{path}", urls[Service::of(path) as usize]))
         };
         let name = format!("without-{}", service.name());
         let made = async {
