@@ -160,7 +160,10 @@ pub(crate) async fn rotate_log(url: &DbUrl, rotation: &Rotation) -> Result<Rotat
         DbUrl::Memory => return Err("DB_URL: memory: outlives no process, so it can't have been restored".into()),
         DbUrl::Sqlite(path) if !path.exists() => return Err(format!("DB_URL: there is no {}", path.display()).into()),
         DbUrl::Sqlite(path) => SqliteStore::rotate_log(path, rotation).await,
-        DbUrl::Postgres(url) => PostgresStore::rotate_log(&postgres(url)?, rotation).await,
+        DbUrl::Postgres(url) => {
+            let options = postgres(url)?;
+            PostgresStore::rotate_log(&options, rotation).await
+        }
     };
     Ok(rotated.map_err(|error| {
         let mut text = explained(&error);
