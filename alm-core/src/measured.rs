@@ -159,7 +159,7 @@ mod off {
     };
 
     #[derive(Default)]
-    pub(crate) struct Measured;
+    pub(crate) struct Measured(());
 
     pub(crate) struct Told;
 
