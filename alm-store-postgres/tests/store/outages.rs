@@ -340,7 +340,8 @@ async fn a_commit_that_is_given_up_at_any_point_leaves_no_transaction_open() {
     store.commit(of(Change::user_created(&account("ada")))).await.unwrap();
 
     // when it is given up after it was asked once, twice and so on, until it is done before that
-    for times in 1.. {
+    let (mut times, mut was_given_up) = (1, false);
+    loop {
         let mut commit = Box::pin(store.commit(of(Change::password_changed(&username("ada"), hash()))));
         let mut left = times;
         let done = poll_fn(|context| {
@@ -352,10 +353,14 @@ async fn a_commit_that_is_given_up_at_any_point_leaves_no_transaction_open() {
         });
         if let Some(done) = done.await {
             done.unwrap();
-            assert!(times > 1, "the server is not that fast");
-            break;
+            if was_given_up {
+                break;
+            }
+            // The system let the server work while this was asked for the first time: that says nothing, so once more.
+            continue;
         }
         drop(commit);
+        (times, was_given_up) = (times + 1, true);
 
         // then
         eventually("no session is in a transaction", async || {
