@@ -1,8 +1,8 @@
 //! A reader of the stream, by pull requests.
 //!
 //! It asks for no more than its caller wants, so that nothing lies here while another subscription of the name waits: first for
-//! what there is at once, and when there is nothing, for one message, whenever it comes. What was pulled by a wait that was
-//! dropped is given by the next one.
+//! what there is at once, and when there is nothing, for one message, whenever it comes. A wait may be dropped at any point, and often
+//! is: what it has pulled, asked and found out is there for the next one.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use alm_core::{
 use async_nats::{StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::{
     runtime::Handle,
@@ -26,15 +26,19 @@ use crate::{
     bus::Inner,
     fault::{ADAPTER, not_applied, unknown},
     link::Period,
-    reply::{Standing, standing},
+    reply::sequence_of,
 };
 
 /// How long a request for whatever comes stands, and how often the server says meanwhile that it does.
 const EXPIRES: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How long the answer to a request for what there is may take to come.
+/// How long a request for what there is stands: a server that is wrong about there being something would keep it for ever.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// When nothing more has come for so long, what has come is given, though the request still stands: the server gives no more while too
+/// many of them are not acknowledged.
+const LULL: Duration = Duration::from_millis(20);
 
 /// How many acknowledgements are on their way at once.
 const ACKS: usize = 256;
@@ -49,6 +53,10 @@ pub(crate) struct NatsSubscription {
     /// What the server knows of, while it does.
     pull: Option<Pull>,
     requests: u64,
+    /// There was nothing when it was asked last.
+    waits: bool,
+    /// How often there was no answer, since a message came.
+    losses: u32,
     /// What was pulled and not given, with the stream that it is from.
     pulled: VecDeque<Pulled>,
     unacknowledged: Unacknowledged,
@@ -74,28 +82,19 @@ struct Request {
     /// Where its answers of no message come.
     reply: Subject,
     left: usize,
-    waits: bool,
     /// When nothing that comes by then means that it was lost.
     until: Instant,
-}
-
-impl Request {
-    /// Whether nothing more comes of it than the message that stands there.
-    fn is_over_after(&mut self, standing: Standing) -> bool {
-        self.left = self.left.saturating_sub(1);
-        self.left == 0 || !self.waits && standing.pending == 0
-    }
 }
 
 /// What has come of a request.
 enum Came {
     Message,
-    /// There is no more now.
-    Nothing,
-    /// It is to be made again.
+    /// It is over.
+    End,
+    /// Nothing for a moment.
+    Lull,
+    /// It is to be looked at again.
     Again,
-    /// Not a word, as when the server knows no such consumer.
-    Silence,
     /// Consumer or stream may be gone.
     Lost(BackendError),
 }
@@ -111,43 +110,56 @@ impl NatsSubscription {
         let pull = Some(Pull { period, log: info.log, request: None });
         let (pulled, unacknowledged) = (VecDeque::new(), Unacknowledged::default());
         let subscriber = Some(subscriber);
-        Ok(Self { bus, consumer, inbox, subscriber, pull, requests: 0, pulled, unacknowledged, log: info.log })
+        let (requests, waits, losses) = (0, false, 0);
+        Ok(Self {
+            bus,
+            consumer,
+            inbox,
+            subscriber,
+            pull,
+            requests,
+            waits,
+            losses,
+            pulled,
+            unacknowledged,
+            log: info.log,
+        })
     }
 
     /// Pulls until there is something to give.
     async fn pull(&mut self, limit: usize) -> Result<(), BackendError> {
-        let mut losses = 0;
-        let (mut waits, mut looked) = (false, false);
         loop {
             self.prepare().await?;
-            let asks = self.pull.as_ref().is_some_and(|pull| pull.request.is_none());
-            if asks {
+            if self.asks_for().is_none() {
                 let missing = limit - self.pulled.len().min(limit - 1);
-                self.request(if waits { 1 } else { missing }, waits).await?;
+                self.request(if self.waits { 1 } else { missing }).await?;
             }
             match self.answer().await? {
-                Came::Message if self.pull.as_ref().is_some_and(|pull| pull.request.is_some()) => {}
-                Came::Message => return Ok(()),
-                // What has come before is to be given.
-                Came::Nothing | Came::Again | Came::Silence | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
-                Came::Nothing => waits = true,
-                Came::Again => {}
-                Came::Silence if looked => waits = true,
-                Came::Silence => {
-                    looked = true;
-                    self.pull = None;
-                    self.bus.forget().await;
+                Came::Message => {
+                    (self.waits, self.losses) = (false, 0);
+                    if self.asks_for().is_none() || self.pulled.len() >= limit {
+                        return Ok(());
+                    }
                 }
+                // What has come before is to be given.
+                Came::End | Came::Lull | Came::Again | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
+                Came::End => self.waits = true,
+                Came::Lull | Came::Again => {}
                 Came::Lost(error) => {
-                    losses += 1;
-                    self.pull = None;
                     self.bus.forget().await;
-                    if losses > 1 {
+                    self.pull = None;
+                    self.losses += 1;
+                    if self.losses > 1 {
                         return Err(error);
                     }
                 }
             }
         }
+    }
+
+    /// The request that may still be answered.
+    fn asks_for(&self) -> Option<&Request> {
+        self.pull.as_ref()?.request.as_ref()
     }
 
     /// The consumer is there afterwards, also if the server has lost it since.
@@ -170,20 +182,21 @@ impl NatsSubscription {
         Ok(())
     }
 
-    async fn request(&mut self, batch: usize, waits: bool) -> Result<(), BackendError> {
+    async fn request(&mut self, batch: usize) -> Result<(), BackendError> {
         self.requests += 1;
         let reply = Subject::from(format!("{}.{}", self.inbox, self.requests));
-        let request = if waits {
-            json!({"batch": 1, "expires": EXPIRES.as_nanos(), "idle_heartbeat": HEARTBEAT.as_nanos()})
+        let (request, patience) = if self.waits {
+            let request =
+                json!({"batch": batch, "expires": EXPIRES.as_nanos(), "idle_heartbeat": HEARTBEAT.as_nanos()});
+            (request, 2 * HEARTBEAT)
         } else {
-            json!({"batch": batch, "no_wait": true})
+            (json!({"batch": batch, "no_wait": true, "expires": AT_ONCE.as_nanos()}), 2 * AT_ONCE)
         };
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.bus.wanted.name, self.consumer);
         let sent = self.bus.link.client.publish_with_reply(subject, reply.clone(), request.to_string().into()).await;
         sent.map_err(|error| not_applied(BackendErrorKind::Unavailable, "next", error))?;
         if let Some(pull) = &mut self.pull {
-            let until = Instant::now() + if waits { 2 * HEARTBEAT } else { AT_ONCE };
-            pull.request = Some(Request { reply, left: batch, waits, until });
+            pull.request = Some(Request { reply, left: batch, until: Instant::now() + patience });
         }
         Ok(())
     }
@@ -194,23 +207,21 @@ impl NatsSubscription {
         let (Some(request), Some(subscriber)) = (&mut pull.request, &mut self.subscriber) else {
             return Ok(Came::Again);
         };
+        let until = if self.pulled.is_empty() { request.until } else { Instant::now() + LULL };
         let message = tokio::select! {
             biased;
-            message = timeout_at(request.until, subscriber.next()) => message,
+            message = timeout_at(until, subscriber.next()) => message,
             // What it was asked went with it.
             () = self.bus.link.lost(pull.period) => return Ok(Came::Again),
         };
         let message = match message {
             Ok(Some(message)) => message,
             Ok(None) => return Err(not_applied(BackendErrorKind::Unavailable, "next", "the connection was closed")),
-            Err(_) if request.waits => {
+            Err(_) if !self.pulled.is_empty() => return Ok(Came::Lull),
+            Err(_) => {
                 let lost =
                     unknown(BackendErrorKind::Timeout, "next", "the server has forgotten the consumer's request");
                 return Ok(Came::Lost(lost));
-            }
-            Err(_) => {
-                pull.request = None;
-                return Ok(Came::Silence);
             }
         };
 
@@ -218,28 +229,27 @@ impl NatsSubscription {
             if message.subject != request.reply {
                 return Ok(Came::Again);
             }
-            let waits = request.waits;
             if status == StatusCode::IDLE_HEARTBEAT {
                 request.until = Instant::now() + 2 * HEARTBEAT;
                 return Ok(Came::Again);
             }
             pull.request = None;
             return Ok(match status {
-                StatusCode::NOT_FOUND | StatusCode::TIMEOUT if waits => Came::Again,
-                StatusCode::NOT_FOUND | StatusCode::TIMEOUT => Came::Nothing,
+                StatusCode::NOT_FOUND | StatusCode::TIMEOUT => Came::End,
                 _ => {
                     let told = message.description.unwrap_or_else(|| status.to_string());
                     Came::Lost(not_applied(BackendErrorKind::Unavailable, "next", format!("NATS says: {told}")))
                 }
             });
         }
-        let Some((reply, standing)) = delivery(&message) else {
+        let Some((reply, sequence)) = delivery(&message) else {
             tracing::warn!(subject = %message.subject, "what came is no delivery of a stream");
             return Ok(Came::Again);
         };
-        let given = Given { log: pull.log, sequence: standing.sequence, reply };
+        let given = Given { log: pull.log, sequence, reply };
         self.pulled.push_back(Pulled { given, subject: message.subject, payload: message.payload });
-        if request.is_over_after(standing) {
+        request.left = request.left.saturating_sub(1);
+        if request.left == 0 {
             pull.request = None;
         }
         Ok(Came::Message)
@@ -306,10 +316,15 @@ impl Subscription for NatsSubscription {
             Ok::<_, BackendError>(tag)
         });
         let mut acks = stream::iter(acks).buffer_unordered(ACKS);
-        while let Some(tag) = acks.try_next().await? {
-            self.unacknowledged.done(tag);
+        // One that fails takes no other with it: those that were heard need not come again.
+        let mut failed = None;
+        while let Some(acked) = acks.next().await {
+            match acked {
+                Ok(tag) => self.unacknowledged.done(tag),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
@@ -332,12 +347,13 @@ async fn give_back(bus: Arc<Inner>, mut subscriber: Subscriber, held: Vec<Subjec
         nak(reply).await;
     }
     if let Some(Pull { period, request: Some(mut request), .. }) = pull {
-        let until = Instant::now() + if request.waits { EXPIRES + AT_ONCE } else { AT_ONCE };
+        let until = Instant::now() + EXPIRES + AT_ONCE;
         let returning = async {
             while let Some(message) = subscriber.next().await {
-                if let Some((reply, standing)) = delivery(&message) {
+                if let Some((reply, _)) = delivery(&message) {
                     nak(reply).await;
-                    if request.is_over_after(standing) {
+                    request.left = request.left.saturating_sub(1);
+                    if request.left == 0 {
                         break;
                     }
                 } else if message.subject == request.reply && message.status != Some(StatusCode::IDLE_HEARTBEAT) {
@@ -354,11 +370,11 @@ async fn give_back(bus: Arc<Inner>, mut subscriber: Subscriber, held: Vec<Subjec
     let _ = subscriber.unsubscribe().await;
 }
 
-/// What a message is acknowledged on, and where it stands, if it is from a stream.
-fn delivery(message: &async_nats::Message) -> Option<(Subject, Standing)> {
+/// What a message is acknowledged on, and its place in the stream, if it is from one.
+fn delivery(message: &async_nats::Message) -> Option<(Subject, u64)> {
     let reply = message.reply.clone()?;
-    let standing = standing(&reply)?;
-    Some((reply, standing))
+    let sequence = sequence_of(&reply)?;
+    Some((reply, sequence))
 }
 
 #[cfg(test)]

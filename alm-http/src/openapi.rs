@@ -292,7 +292,7 @@ fn request_headers() -> Value {
             "An id to speak of this request, of 1 to 128 visible ASCII characters; instead of any other, one is made",
             json!({"type": "string"})),
         "Traceparent": header("traceparent",
-            "The trace that this request belongs to (W3C Trace Context, version 00); any other is ignored",
+            "The trace that this request belongs to (W3C Trace Context); what is none is ignored",
             json!({"type": "string"})),
         "IdempotencyKey": header("Idempotency-Key",
             "Sent again within 24 hours with the same key and body, the request gets the first answer again (a login: as long as its token counts)",

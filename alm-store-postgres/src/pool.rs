@@ -90,10 +90,11 @@ impl Pool {
         self.silence.was_met_by(age)
     }
 
-    /// How many connections have nothing to do, and how many are used.
-    pub(crate) fn connections(&self) -> (usize, usize) {
+    /// How many connections have nothing to do, how many are used, and how many there may be.
+    pub(crate) fn connections(&self) -> (usize, usize, u32) {
         let idle = self.connections.num_idle();
-        (idle, (self.connections.size() as usize).saturating_sub(idle))
+        let used = (self.connections.size() as usize).saturating_sub(idle);
+        (idle, used, self.connections.options().get_max_connections())
     }
 
     /// Closes all connections, once what uses them is done.

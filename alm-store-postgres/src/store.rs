@@ -128,16 +128,18 @@ impl PostgresStore {
         commit::commit_in(connection, &self.schema, &changeset).await
     }
 
-    /// Reports to the recorder of the `metrics` crate how many connections there are (`alm_store_connections`), and how many events
-    /// have no position yet and since when (`alm_log_unsealed_events`, counted up to 10,000, and `alm_log_sealer_lag_seconds`).
+    /// Reports to the recorder of the `metrics` crate how many connections there are and may be (`alm_store_connections`,
+    /// `alm_store_connections_max`), and how many events have no position yet and since when (`alm_log_unsealed_events`, counted up to
+    /// 10,000, and `alm_log_sealer_lag_seconds`).
     ///
     /// # Errors
     /// Only [`StoreError::Backend`]. What needs no statement is reported.
     #[expect(clippy::cast_precision_loss, reason = "neither has 2⁵³ of them")]
     pub async fn report_metrics(&self) -> Result<(), StoreError> {
-        let (idle, used) = self.pool.connections();
+        let (idle, used, max) = self.pool.connections();
         metrics::gauge!("alm_store_connections", "state" => "idle").set(idle as f64);
         metrics::gauge!("alm_store_connections", "state" => "used").set(used as f64);
+        metrics::gauge!("alm_store_connections_max").set(max);
         let (events, age) =
             with_connection!(&self.pool, "look at the sealer", connection => read::unsealed(&mut connection))?;
         metrics::gauge!("alm_log_unsealed_events").set(events as f64);

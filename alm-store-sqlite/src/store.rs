@@ -137,14 +137,15 @@ impl SqliteStore {
         self.shared.transactions.load(Ordering::Relaxed)
     }
 
-    /// Reports how many connections read, and how many have nothing to do, to the recorder of the `metrics` crate:
-    /// `alm_store_connections`.
+    /// Reports how many connections read, how many have nothing to do, and how many there may be, to the recorder of the `metrics`
+    /// crate: `alm_store_connections`, `alm_store_connections_max`.
     #[expect(clippy::cast_precision_loss, reason = "no one has 2⁵³ connections")]
     pub fn report_metrics(&self) {
         let idle = self.shared.readers.num_idle();
         let used = (self.shared.readers.size() as usize).saturating_sub(idle);
         metrics::gauge!("alm_store_connections", "state" => "idle").set(idle as f64);
         metrics::gauge!("alm_store_connections", "state" => "used").set(used as f64);
+        metrics::gauge!("alm_store_connections_max").set(self.shared.readers.options().get_max_connections());
     }
 
     /// Commits what waits, and closes the file. Whatever is asked of the store or its clones afterwards is

@@ -7,8 +7,8 @@ use alm_core::{
     Alm, Context, Principal,
     changeset::ConsumerName,
     domain::{Actor, AppId, CredentialId, NewApp, NewVersion, ParentId, Role},
-    ports::{Directory, Timer, VersionFilter},
-    testing::inspect::audit_of,
+    ports::{Directory, TokioTimer, VersionFilter},
+    testing::{QuickTimer, inspect::audit_of},
 };
 use alm_store_memory::MemoryStore;
 use alm_test_support::{LONG, eventually, nats::NatsServer};
@@ -183,17 +183,6 @@ async fn comes<T>(mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     tokio::time::timeout(LONG / 2, looking).await.ok()
 }
 
-/// Waits a hundredth of the time.
-#[derive(Clone, Copy)]
-struct QuickTimer;
-
-#[async_trait]
-impl Timer for QuickTimer {
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration / 100).await;
-    }
-}
-
 /// Knows every app.
 struct Knows;
 
@@ -234,7 +223,7 @@ impl System {
             let alm = Alm::builder(Arc::new(MemoryStore::new())).services(names.parse().unwrap());
             let alm = alm.bus(Arc::new(bus)).inbox(consumer).directory(Arc::new(Knows)).build();
             let runs = alm.clone();
-            running.spawn(async move { runs.run(QuickTimer, std::future::pending()).await });
+            running.spawn(async move { runs.run(QuickTimer(TokioTimer), std::future::pending()).await });
             alm
         };
         let (app, version, audit) = (service("app,auth").await, service("version").await, service("audit").await);

@@ -39,7 +39,7 @@ async fn pass_over() -> Report {
     system.begin(Service::Audit);
 
     let common = load.end().await;
-    settled(&front, &common, &bus, 0).await;
+    settled(&front, &common, &bus, 0).await.unwrap();
     let (audited, violations) = found(&front, &round, &[]).await;
     Report::of(1, &common, audited, violations)
 }

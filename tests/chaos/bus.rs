@@ -42,15 +42,33 @@ impl Bus {
             .collect()
     }
 
-    /// Waits until every service has acknowledged every message, but for so many that never can be.
-    pub(crate) async fn is_read(&self, hopeless: usize) {
+    /// What the server tells of each service that reads, a second later.
+    async fn told(&self) -> String {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(stream) = self.stream().await else { return "there is no stream".to_owned() };
+        let consumers = stream.consumers().try_collect::<Vec<_>>().await.unwrap_or_default();
+        let lines = consumers.iter().map(|consumer| {
+            let jetstream::consumer::Info { name, delivered, ack_floor, num_waiting, num_redelivered, .. } = consumer;
+            format!(
+                "{name}: {delivered:?}, acknowledged {ack_floor:?}, {num_waiting} waiting, {num_redelivered} again\n"
+            )
+        });
+        lines.collect()
+    }
+
+    /// Waits until every service has acknowledged every message, but for so many that never can be. Else says what is left.
+    pub(crate) async fn is_read(&self, hopeless: usize) -> Result<(), String> {
         let deadline = Instant::now() + 2 * LONG;
         loop {
             let left = self.left().await;
             if left.len() == CONSUMERS && left.values().all(|(unread, held)| *unread == 0 && *held <= hopeless) {
-                return;
+                return Ok(());
             }
-            assert!(Instant::now() < deadline, "of the messages are not read and not acknowledged: {left:?}");
+            if Instant::now() > deadline {
+                // Twice, so that it is seen what goes on.
+                let (then, now) = (self.told().await, self.told().await);
+                return Err(format!("of the messages are not read and not acknowledged: {left:?}\n{then}\n{now}"));
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -67,7 +67,10 @@ async fn drive(round: &Round, seed: u64) -> Result<Report, NoFault> {
         }
     }
     let common = load.end().await;
-    settled(&front, &common, &bus, put.hopeless).await;
+    if let Err(left) = settled(&front, &common, &bus, put.hopeless).await {
+        system.tell();
+        panic!("{left}");
+    }
 
     let (audited, violations) = found(&front, round, &put.injected).await;
     if !violations.is_empty() {
@@ -116,15 +119,16 @@ fn ways(front: &Front) -> [Way; 2] {
     ]
 }
 
-/// Waits until every message has been acknowledged by everyone, after each way through the system was gone once more.
-pub(crate) async fn settled(front: &Front, common: &Arc<Common>, bus: &Bus, hopeless: usize) {
+/// Waits until every message has been acknowledged by everyone, after each way through the system was gone once more. Else says what
+/// is left.
+pub(crate) async fn settled(front: &Front, common: &Arc<Common>, bus: &Bus, hopeless: usize) -> Result<(), String> {
     let [way, _] = ways(front);
     let app = common.create(&way, "settled").await;
     let version = Ask::CreateVersion { app_id: app, tag: "settled".to_owned(), changelog: String::new() };
     let version_id = common.make(&way, &version, "settled-version").await;
     let deployment = Ask::CreateDeployment { version_id, environment: "settled".to_owned() };
     common.make(&way, &deployment, "settled-deployment").await;
-    bus.is_read(hopeless).await;
+    bus.is_read(hopeless).await
 }
 
 /// What does not go together once the system has come to rest, and how much is audited.

@@ -244,8 +244,8 @@ impl System {
             ("PORT", port.to_string()),
             ("JWT_SECRET", SECRET.to_owned()),
             ("ADMIN_PASSWORD", "correct-horse-battery".to_owned()),
-            // Of all that it may say, where it listens.
-            ("LOG", std::env::var("ALM_CHAOS_LOG").unwrap_or_else(|_| "error,server=info".to_owned())),
+            // Where it listens, and what is told when a round fails.
+            ("LOG", std::env::var("ALM_CHAOS_LOG").unwrap_or_else(|_| "warn,alm_core=info,server=info".to_owned())),
         ];
         if service != Service::Gateway {
             settings.extend([("DB_URL", self.database(service)), ("NATS_URL", self.bus(service))]);

@@ -14,7 +14,9 @@ use alm_core::{
     changeset::{Changeset, Checkpoint, ConsumerName},
     domain::{Event, NewAuditEntry, Position},
     ports::{Committer, EventLog, Ids, Reader, SystemIds, TokioTimer},
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Consumer, HandleError, Handled, Handler, HandlerContext, Sessions},
+    runtime::{
+        AuditConsumer, AutoDeploy, Cascade, Consumer, HandleError, Handled, Handler, HandlerContext, SessionConsumer,
+    },
     testing::fixtures::stamp,
 };
 use alm_http::{
@@ -81,7 +83,9 @@ async fn be_broken(first: &str) {
         tokio::spawn(effects.make(waiting));
         Arc::new(CheckpointFirst(later))
     };
-    for handler in [audit, Arc::new(Cascade::default()), Arc::new(Sessions::default()), Arc::new(AutoDeploy::to([]))] {
+    for handler in
+        [audit, Arc::new(Cascade::default()), Arc::new(SessionConsumer::default()), Arc::new(AutoDeploy::to([]))]
+    {
         let consumer = Consumer::new(alm.clone(), handler);
         tokio::spawn(async move { consumer.run(&TokioTimer).await });
     }

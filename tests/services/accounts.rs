@@ -316,7 +316,7 @@ async fn a_refusal_goes_on_record_with_what_was_asked_for() {
 #[tokio::test]
 async fn a_scope_lets_in_and_who_has_not_said_who_they_are_leaves_no_trace() {
     let alm = alm();
-    let auditor = Context::new(user().principal().unwrap().clone().with_grant(&Grant::everywhere(Role::Auditor)));
+    let auditor = Context::new(user().principal().unwrap().clone().with_grants([&Grant::everywhere(Role::Auditor)]));
     alm.audit().list(&auditor, &AuditFilter::default(), None, Limit::default()).await.unwrap();
 
     let nobody = alm.apps().list(&Context::anonymous(), &AppFilter::default(), None, Limit::default()).await;

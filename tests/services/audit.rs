@@ -26,7 +26,7 @@ async fn an_entry_is_got_by_the_index_that_the_list_shows() {
 
     // then
     let auditor =
-        Principal::new(Actor::parse("eve").unwrap(), Role::User).with_grant(&Grant::everywhere(Role::Auditor));
+        Principal::new(Actor::parse("eve").unwrap(), Role::User).with_grants([&Grant::everywhere(Role::Auditor)]);
     for cx in [admin(), Context::new(auditor)] {
         for entry in &listed {
             assert_eq!(alm.audit().get(&cx, entry.index).await.unwrap().as_ref(), Some(entry));

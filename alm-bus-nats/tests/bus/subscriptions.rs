@@ -44,6 +44,29 @@ async fn what_a_dropped_subscription_held_comes_to_the_next_at_once() {
 }
 
 #[tokio::test]
+async fn what_comes_again_comes_many_at_once() {
+    let server = NatsServer::shared();
+    let bus = connect(slow(&server)).await;
+    let published = events(a_log(), 1, 200);
+    bus.publish(&published).await.unwrap();
+    let mut first = subscribe(&bus, "reader").await;
+    let mut given = 0;
+    while given < 200 {
+        given += first.next(512).await.unwrap().len();
+    }
+    drop(first);
+
+    // Each time costs a round trip, and the next one waits for what is done with what came.
+    let mut second = subscribe(&bus, "reader").await;
+    let (mut came, mut times) = (0, 0);
+    while came < 200 {
+        came += second.next(512).await.unwrap().len();
+        times += 1;
+    }
+    assert!(times < 50, "{times} times");
+}
+
+#[tokio::test]
 async fn what_comes_to_a_wait_that_was_dropped_is_not_lost_with_its_subscription() {
     let server = NatsServer::shared();
     let bus = connect(slow(&server)).await;

@@ -13,7 +13,9 @@ use super::Rejected;
 pub struct TraceParent(String);
 
 impl TraceParent {
-    /// Checks the form: version, trace id, parent id, flags, in lower-case hex, ids not all zero.
+    /// Checks the form: version, trace id, parent id, flags, in lower-case hex, ids not all zero. What a later version says becomes what
+    /// version 00 says of it, as the specification asks (section 3.2.4): whatever stands behind the flags is left out, and of these
+    /// counts whether the trace is sampled.
     ///
     /// # Errors
     /// `text` is not of that form.
@@ -22,15 +24,23 @@ impl TraceParent {
         let hex =
             |part: &str, len: usize| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let set = |part: &str| part.bytes().any(|b| b != b'0');
-        let parts: Vec<&str> = text.split('-').collect();
+        let parts: Vec<&str> = text.splitn(5, '-').collect();
         match parts.as_slice() {
-            ["00", trace, parent, flags]
+            [version, trace, parent, flags, rest @ ..]
                 if hex(trace, 32) && set(trace) && hex(parent, 16) && set(parent) && hex(flags, 2) =>
             {
-                Ok(Self(text))
+                match *version {
+                    "00" if rest.is_empty() => return Ok(Self(text)),
+                    "00" | "ff" => {}
+                    version if hex(version, 2) => {
+                        return Ok(Self(format!("00-{trace}-{parent}-{:02x}", u8::from(is_sampled(flags)))));
+                    }
+                    _ => {}
+                }
             }
-            _ => Err(Rejected::new("not-a-traceparent", "must be a W3C traceparent of version 00")),
+            _ => {}
         }
+        Err(Rejected::new("not-a-traceparent", "must be a W3C traceparent"))
     }
 
     /// A trace that begins here, sampled; its id and that of its first span are random as far as these UUIDs are.
@@ -41,8 +51,7 @@ impl TraceParent {
     /// The same trace, from another span on. Of the flags it keeps whether it is sampled: the others are reserved (section 3.2.2.5).
     #[must_use]
     pub fn with_span(&self, span: Uuid) -> Self {
-        let is_sampled = u8::from_str_radix(&self.0[53..], 16).is_ok_and(|flags| flags & 1 == 1);
-        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled)))
+        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled(&self.0[53..]))))
     }
 
     /// The header's value.
@@ -59,6 +68,11 @@ impl TraceParent {
     pub fn span_id(&self) -> &str {
         &self.0[36..52]
     }
+}
+
+/// Whether these flags, in hex, say so.
+fn is_sampled(flags: &str) -> bool {
+    u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1)
 }
 
 /// The last half of a UUID: in one of version 7 it is random but for two bits, and so never zero.
@@ -110,12 +124,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_later_version_says_is_said_in_version_00() {
+        for (later, flags) in [("01", "01"), ("cc", "00"), ("fe", "03"), ("01", "02")] {
+            for rest in ["", "-", "-what-the-future-will-be-like"] {
+                let given = format!("{later}-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}{rest}");
+                let sampled = if matches!(flags, "01" | "03") { "01" } else { "00" };
+                let expected = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{sampled}");
+                assert_eq!(TraceParent::parse(given.as_str()).map(String::from), Ok(expected), "{given}");
+            }
+        }
+    }
+
+    #[test]
     fn only_the_w3c_form_is_taken() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(TraceParent::parse(good).unwrap().trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         for bad in [
             "",
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0x-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",

@@ -40,10 +40,11 @@ impl Principal {
         self
     }
 
-    /// Adds a grant, which is a scope.
+    /// Adds grants, which are scopes.
     #[must_use]
-    pub fn with_grant(self, grant: &Grant) -> Self {
-        self.with_scope(grant.to_string())
+    pub fn with_grants<'g>(mut self, grants: impl IntoIterator<Item = &'g Grant>) -> Self {
+        self.scopes.extend(grants.into_iter().map(Grant::to_string));
+        self
     }
 
     /// Acts by this session or API key.

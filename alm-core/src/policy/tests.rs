@@ -72,7 +72,7 @@ fn a_scope_opens_one_thing_more_and_nothing_else() {
 #[test]
 fn a_grant_everywhere_is_as_good_as_the_role() {
     for role in Role::ALL {
-        let granted = principal("ada", Role::Viewer).with_grant(&Grant::everywhere(role));
+        let granted = principal("ada", Role::Viewer).with_grants([&Grant::everywhere(role)]);
         for place in [None, Some(app(7)), Some(environment(7, "prod"))] {
             assert_eq!(may(&granted, place.clone()), may(&principal("ada", role), place));
         }

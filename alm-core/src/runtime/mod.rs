@@ -56,7 +56,7 @@ pub use handler::{Effects, HandleError, Handled, Handler, HandlerContext};
 pub use integrator::{IntegrationError, Integrator};
 pub use letters::Retried;
 pub use retention::{Housekeeping, Removed, Retention};
-pub use sessions::Sessions;
+pub use sessions::SessionConsumer;
 use tail::Tail;
 #[cfg(feature = "testing")]
 pub(crate) use turn::yield_now;

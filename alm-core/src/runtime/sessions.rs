@@ -24,11 +24,11 @@ const STEP: usize = 100;
 ///
 /// Where they are not: keeps what ends, until no token that was issued for it counts any more.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sessions {
+pub struct SessionConsumer {
     services: Services,
 }
 
-impl Sessions {
+impl SessionConsumer {
     /// Of a process that runs these services.
     pub fn of(services: Services) -> Self {
         Self { services }
@@ -36,7 +36,7 @@ impl Sessions {
 }
 
 #[async_trait]
-impl Handler for Sessions {
+impl Handler for SessionConsumer {
     fn name(&self) -> ConsumerName {
         ConsumerName::built_in("sessions")
     }

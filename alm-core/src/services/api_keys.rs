@@ -25,6 +25,14 @@ pub struct IssuedApiKey {
     pub key: Option<String>,
 }
 
+impl IssuedApiKey {
+    /// `key` is shown the first time alone: what was made for an answer that is given again is not what was committed.
+    fn issued(created: Created<Credential>, key: Option<String>) -> Created<Self> {
+        let Created { value: credential, replayed } = created;
+        Created { value: Self { credential, key: key.filter(|_| !replayed) }, replayed }
+    }
+}
+
 impl ApiKeys<'_> {
     /// The longest time that a replaced secret may go on to count, in seconds: 30 days.
     pub const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
@@ -47,9 +55,7 @@ impl ApiKeys<'_> {
             let changeset = Changeset::of(stamp, Change::credential_created(&key), alm.event_id());
             Ok((key, changeset))
         });
-        let Created { value: credential, replayed } = created.await?;
-        let key = told.filter(|_| !replayed);
-        Ok(Created { value: IssuedApiKey { credential, key }, replayed })
+        Ok(IssuedApiKey::issued(created.await?, told))
     }
 
     /// The key with this id.
@@ -106,9 +112,7 @@ impl ApiKeys<'_> {
                     let change = Change::credential_renewed(&renewed, key.revision);
                     Ok((renewed, Changeset::of(stamp, change, alm.event_id())))
                 });
-                let Created { value: credential, replayed } = rotated.await?;
-                let key = told.filter(|_| !replayed);
-                Ok(Created { value: IssuedApiKey { credential, key }, replayed })
+                Ok(IssuedApiKey::issued(rotated.await?, told))
             },
         )
         .await
@@ -172,8 +176,7 @@ impl ApiKeys<'_> {
 
 /// Who acts by a key.
 fn principal(key: &ApiKey, id: CredentialId) -> Principal {
-    let principal = Principal::new(Actor::from(&key.name), key.role).by(id);
-    key.grants.iter().fold(principal, Principal::with_grant)
+    Principal::new(Actor::from(&key.name), key.role).with_grants(&key.grants).by(id)
 }
 
 impl std::fmt::Debug for IssuedApiKey {

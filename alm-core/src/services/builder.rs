@@ -11,7 +11,7 @@ use crate::{
         Authenticator, Authorizer, Clock, Directory, EventBus, Ids, PasswordHasher, PasswordPolicy, Secrets, Store,
         SystemClock, SystemIds, TokenIssuer,
     },
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention, Sessions},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Handler, Retention, SessionConsumer},
 };
 
 #[cfg(feature = "tlog")]
@@ -205,7 +205,7 @@ impl AlmBuilder {
         if has(SourceService::VersionService) || has(SourceService::DeploymentService) {
             handlers.push(Arc::new(Cascade::of(self.services)));
         }
-        handlers.push(Arc::new(Sessions::of(self.services)));
+        handlers.push(Arc::new(SessionConsumer::of(self.services)));
         if has(SourceService::DeploymentService) {
             handlers.push(Arc::new(AutoDeploy::to(self.auto_deploy)));
         }

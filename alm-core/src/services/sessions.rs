@@ -282,8 +282,7 @@ impl Alm {
 
 /// Who acts in a session of `account`.
 fn principal(account: &User, session: CredentialId) -> Principal {
-    let principal = Principal::new(Actor::from(&account.username), account.role).by(session);
-    account.grants.iter().fold(principal, Principal::with_grant)
+    Principal::new(Actor::from(&account.username), account.role).with_grants(&account.grants).by(session)
 }
 
 impl std::fmt::Debug for IssuedTokens {

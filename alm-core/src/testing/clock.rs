@@ -80,3 +80,14 @@ impl Timer for InstantTimer {
         yield_now().await;
     }
 }
+
+/// A timer that waits a hundredth of the time on another one: for tests with a real bus or store, which need time, but not so much.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QuickTimer<T>(pub T);
+
+#[async_trait]
+impl<T: Timer> Timer for QuickTimer<T> {
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration / 100).await;
+    }
+}

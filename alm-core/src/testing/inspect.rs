@@ -16,7 +16,7 @@ use std::{
 use crate::{
     domain::{AuditEntry, EnvironmentName, Event, Position},
     ports::{AuditFilter, EventLog, Store},
-    runtime::{AuditConsumer, AutoDeploy, Cascade, Consumer, Handler, Sessions, yield_now},
+    runtime::{AuditConsumer, AutoDeploy, Cascade, Consumer, Handler, SessionConsumer, yield_now},
     services::Alm,
 };
 
@@ -88,7 +88,7 @@ pub async fn settle_at(alm: &Alm, auto_deploy: &[&str], events: u64) {
     loop {
         let before = head(alm.store().as_ref()).await;
         catch_up(alm, Cascade::default()).await;
-        catch_up(alm, Sessions::default()).await;
+        catch_up(alm, SessionConsumer::default()).await;
         catch_up(alm, AutoDeploy::to(environments.clone())).await;
         catch_up(alm, AuditConsumer).await;
         let after = head(alm.store().as_ref()).await;

@@ -20,7 +20,7 @@ pub mod sample;
 #[cfg(feature = "proptest1")]
 pub mod strategies;
 
-pub use clock::{InstantTimer, ManualClock, SequentialIds};
+pub use clock::{InstantTimer, ManualClock, QuickTimer, SequentialIds};
 pub use faults::{Call, Fault, Faulty, FaultyBus, Gate, Operation, Plan, Script, Seeded, Switch};
 pub use memory_bus::MemoryBus;
 #[cfg(feature = "proptest1")]

@@ -69,7 +69,7 @@ async fn the_audit_part_is_for_those_who_may_and_asking_leaves_no_refusal_behind
     assert_eq!(services.server.story().await, [format!("AppCreated apps/{app}")]);
 
     let auditor =
-        Principal::new(Actor::parse("eve").unwrap(), Role::User).with_grant(&Grant::everywhere(Role::Auditor));
+        Principal::new(Actor::parse("eve").unwrap(), Role::User).with_grants([&Grant::everywhere(Role::Auditor)]);
     let overview = front.anyone().with_token(token(&auditor)).get(&path).await.ok(200);
     assert_eq!(each(&overview["audit"], "event_type"), ["AppCreated"]);
 }

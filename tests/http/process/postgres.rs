@@ -157,7 +157,12 @@ async fn the_roles_of_the_guide_can_do_the_work_and_not_change_the_audit_log() {
     audited(&admin, &[all, then].concat()).await;
     // and tells of its pool and its sealer
     let metrics = server.client().get("/metrics").await.is(200).text();
-    for line in ["alm_store_connections{state=\"idle\"}", "alm_log_unsealed_events 0", "alm_log_sealer_lag_seconds 0"] {
+    for line in [
+        "alm_store_connections{state=\"idle\"}",
+        "alm_store_connections_max 16",
+        "alm_log_unsealed_events 0",
+        "alm_log_sealer_lag_seconds 0",
+    ] {
         assert!(metrics.lines().any(|said| said.starts_with(line)), "{line}: {metrics}");
     }
     assert!(metrics.contains("alm_commit_batch_size_count{store=\"postgres\"}"), "{metrics}");

@@ -165,6 +165,7 @@ async fn the_metrics_tell_of_what_is_committed_and_are_all_documented() {
     says("alm_login_failures_total 0").await;
     says("alm_store_up 1").await;
     says(r#"alm_store_connections{state="idle"}"#).await;
+    says("alm_store_connections_max 4").await;
     // Every entry is signed for, soon.
     says("alm_audit_checkpoint_timestamp_seconds 1").await;
     let text = read().await;

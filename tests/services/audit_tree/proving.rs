@@ -73,7 +73,7 @@ async fn proofs_are_for_those_who_may_read_the_log() {
     let with_tree = alm(&store, tree_of(&store, 1));
     let user = Principal::new(Actor::parse("ada").unwrap(), Role::User);
     let (user, auditor) =
-        (Context::new(user.clone()), Context::new(user.with_grant(&Grant::everywhere(Role::Auditor))));
+        (Context::new(user.clone()), Context::new(user.with_grants([&Grant::everywhere(Role::Auditor)])));
     let audit = with_tree.audit();
     assert!(audit.tree().checkpoint(&auditor).await.unwrap().is_some());
     let refused = [

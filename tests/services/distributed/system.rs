@@ -1,14 +1,14 @@
 //! Four services, each with a store of its own, and a bus between them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use alm_core::{
     Alm,
     changeset::ConsumerName,
     domain::{AppId, EnvironmentName, Known, ParentId, Services, VersionId},
-    ports::{BackendError, Directory, EventBus, Store, Timer},
+    ports::{BackendError, Directory, EventBus, Store, TokioTimer},
     testing::{
-        MemoryBus,
+        MemoryBus, QuickTimer,
         inspect::{audit_of, log_of},
     },
 };
@@ -18,17 +18,6 @@ use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
 use crate::given::environments;
-
-/// Waits a hundredth of the time.
-#[derive(Clone, Copy)]
-pub(crate) struct QuickTimer;
-
-#[async_trait]
-impl Timer for QuickTimer {
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration / 100).await;
-    }
-}
 
 /// A service that runs until this is dropped.
 pub(crate) struct Running(AbortHandle);
@@ -41,7 +30,7 @@ impl Drop for Running {
 
 pub(crate) fn run(alm: &Alm) -> Running {
     let alm = alm.clone();
-    Running(tokio::spawn(async move { alm.run(QuickTimer, std::future::pending()).await }).abort_handle())
+    Running(tokio::spawn(async move { alm.run(QuickTimer(TokioTimer), std::future::pending()).await }).abort_handle())
 }
 
 pub(crate) fn services(names: &str) -> Services {

@@ -96,13 +96,15 @@ impl Inbox {
         // Tags count within their subscription alone.
         self.forget_tags();
         let mut full: Option<BoxFuture<'_, ()>> = None;
+        let mut done = Vec::new();
         loop {
-            let done = self.take_done();
+            done.extend(self.take_done());
             if !done.is_empty()
                 && let Err(error) = subscription.ack(&done).await
             {
                 return error;
             }
+            done.clear();
             let room = MOST_UNACKNOWLEDGED.saturating_sub(self.held()).min(BATCH);
             if room > 0 {
                 full = None;
@@ -119,11 +121,19 @@ impl Inbox {
                         }
                     }
                 };
-                match select(pin!(next), pin!(self.done_bell.notified())).await {
-                    Either::Left((came, _)) => came,
-                    Either::Right(_) => continue,
+                let mut next = pin!(next);
+                // The bell rings often. Only for something to acknowledge is a wait given up.
+                loop {
+                    match select(next.as_mut(), pin!(self.done_bell.notified())).await {
+                        Either::Left((came, _)) => break Some(came),
+                        Either::Right(_) => done = self.take_done(),
+                    }
+                    if !done.is_empty() {
+                        break None;
+                    }
                 }
             };
+            let Some(came) = came else { continue };
             match came {
                 Some(Ok(deliveries)) => {
                     backoff.reset();

@@ -338,16 +338,20 @@ impl Feed for RemoteFeed {
 
     fn saved(&self, position: Position) {
         let mut state = self.log.lock();
+        let before = state.done();
         if let Some(saved) = state.saved.get_mut(self.number) {
             *saved = Some(position);
         }
+        let is_news = state.done() != before;
         state.report(self.log.id);
         if state.events.len() > MOST_TOLD {
             let State { events, tags, .. } = &mut *state;
             events.retain(|at, _| *at > position || tags.contains_key(at));
         }
         drop(state);
-        self.log.done.notify_one();
+        if is_news {
+            self.log.done.notify_one();
+        }
     }
 }
 
