@@ -16,7 +16,10 @@ use alm_core::{
 };
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_trait::async_trait;
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
 
 use crate::{
     consumer::ConsumerOptions,
@@ -48,6 +51,8 @@ pub(crate) struct Inner {
     stream: Mutex<Option<(Identity, StreamInfo)>>,
     /// How large a message of the stream may be; 0: as large as any.
     max_message: AtomicUsize,
+    /// How many subscriptions that were dropped have yet to give back what they held.
+    pub(crate) giving_back: watch::Sender<usize>,
 }
 
 impl NatsBus {
@@ -85,11 +90,16 @@ impl NatsBus {
             },
             stream: Mutex::new(None),
             max_message: AtomicUsize::new(0),
+            giving_back: watch::Sender::default(),
         })))
     }
 
-    /// Sends what is written and ends the connection, within the time that a request may take. Calls fail afterwards.
+    /// Sends what is written, and what dropped subscriptions give back, and ends the connection: each within the time that a request may
+    /// take. Calls fail afterwards.
     pub async fn close(&self) {
+        let mut giving_back = self.0.giving_back.subscribe();
+        // What is not given back comes again all the same, later.
+        let _ = timeout(self.0.link.timeout, giving_back.wait_for(|left| *left == 0)).await;
         self.0.link.close().await;
     }
 }

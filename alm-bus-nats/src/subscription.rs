@@ -332,6 +332,8 @@ impl Drop for NatsSubscription {
     fn drop(&mut self) {
         // Without a runtime it comes again by itself, when its time is over.
         let (Ok(runtime), Some(subscriber)) = (Handle::try_current(), self.subscriber.take()) else { return };
+        // At once: whoever drops it may close the connection next.
+        self.bus.giving_back.send_modify(|left| *left += 1);
         let mut held = self.unacknowledged.replies(self.log);
         held.extend(self.pulled.drain(..).map(|pulled| pulled.given.reply));
         runtime.spawn(give_back(self.bus.clone(), subscriber, held, self.pull.take()));
@@ -346,6 +348,7 @@ async fn give_back(bus: Arc<Inner>, mut subscriber: Subscriber, held: Vec<Subjec
     for reply in held {
         nak(reply).await;
     }
+    bus.giving_back.send_modify(|left| *left -= 1);
     if let Some(Pull { period, request: Some(mut request), .. }) = pull {
         let until = Instant::now() + EXPIRES + AT_ONCE;
         let returning = async {

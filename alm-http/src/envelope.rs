@@ -134,6 +134,7 @@ pub(crate) async fn envelope(State(actions): State<Actions>, mut request: Reques
         trace_id = span.own.trace_id(),
         span_id = span.own.span_id(),
         parent_span_id = span.parent.as_deref(),
+        trace_flags = span.own.flags(),
         "request"
     );
     response

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alm_core::{
     changeset::ConsumerName,
     domain::{LogId, Position, Timestamp},
-    ports::{BackendError, BackendErrorKind, Outcome, Rotated, Rotation, StoreError},
+    ports::{BackendError, BackendErrorKind, Ids as _, Outcome, Rotated, Rotation, StoreError, SystemIds},
 };
 use sqlx::{Connection, Executor, PgConnection, error::DatabaseError, types::Uuid};
 use tokio::time::{Instant, sleep};
@@ -69,8 +69,8 @@ async fn within(connection: &mut PgConnection, schema: &SchemaName, rotation: &R
         let forget = sqlx::query("DELETE FROM checkpoints WHERE log = $1 AND consumer = $2");
         forget.bind(old).bind(consumer.as_str()).execute(&mut *connection).await?;
     }
-    let rename = "UPDATE log_identity SET id = gen_random_uuid() RETURNING id";
-    let new: Uuid = sqlx::query_scalar(rename).fetch_one(&mut *connection).await?;
+    let new = LogId::new(old).rotated(SystemIds.uuid_v7()).get();
+    sqlx::query("UPDATE log_identity SET id = $1").bind(new).execute(&mut *connection).await?;
     for rename in RENAME {
         sqlx::query(rename).bind(old).bind(new).execute(&mut *connection).await?;
     }

@@ -46,7 +46,7 @@ pub(crate) async fn rotate(options: &SqliteOptions, rotation: &Rotation) -> Resu
 }
 
 async fn within(connection: &mut SqliteConnection, old: LogId, rotation: &Rotation) -> Result<Rotated, StoreError> {
-    let new = LogId::new(SystemIds.uuid_v7());
+    let new = old.rotated(SystemIds.uuid_v7());
     let consumers = consumers(connection, old).await?;
     let (done, all) = (rotation.done(&consumers), usize::MAX);
     let oldest = commit::trim(connection, done, Timestamp::MAX, all).await?.oldest;

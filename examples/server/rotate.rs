@@ -14,7 +14,7 @@ use alm_core::{
 use crate::{
     commands::RotateArgs,
     settings::{Runs, Settings},
-    storage,
+    storage::{self, DbUrl},
 };
 
 /// Tells what it would do, and does it when that is wanted.
@@ -26,7 +26,7 @@ pub(crate) async fn run(settings: &Settings, args: &RotateArgs) -> Result<(), Bo
     let rotation = Rotation { skip_ids: args.skip_ids, forget: args.forget.clone(), is_trial: true };
     let plan = storage::rotate_log(&settings.db_url, &rotation).await?;
     check(&plan, &args.forget)?;
-    tell(&plan, &rotation);
+    tell(&settings.db_url, &plan, &rotation);
     if !args.yes && !is_wanted()? {
         return Err("nothing was changed".into());
     }
@@ -44,7 +44,8 @@ look after, stands in docs/backup-and-restore.md.",
 /// A name that is mistyped must not be passed over.
 fn check(plan: &Rotated, forget: &[ConsumerName]) -> Result<(), Box<dyn Error>> {
     let names: Vec<_> = plan.consumers.iter().map(|(name, _)| name).collect();
-    match forget.iter().find(|name| !names.contains(name)) {
+    let is_known = |name: &ConsumerName| names.contains(&name) || *name == ConsumerName::relay();
+    match forget.iter().find(|name| !is_known(name)) {
         None => Ok(()),
         Some(unknown) => {
             let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
@@ -53,8 +54,8 @@ fn check(plan: &Rotated, forget: &[ConsumerName]) -> Result<(), Box<dyn Error>> 
     }
 }
 
-fn tell(plan: &Rotated, rotation: &Rotation) {
-    println!("The log {} ends at position {}. Its consumers have handled:", plan.old, plan.head);
+fn tell(store: &DbUrl, plan: &Rotated, rotation: &Rotation) {
+    println!("{store}: the log {} ends at position {}. Its consumers have handled:", plan.old, plan.head);
     for (name, position) in &plan.consumers {
         let note = if rotation.forget.contains(name) { "   (to be forgotten)" } else { "" };
         println!("  {:<12} {position}{note}", name.as_str());
@@ -67,9 +68,17 @@ fn tell(plan: &Rotated, rotation: &Rotation) {
 passed over.",
         plan.oldest, rotation.skip_ids
     );
-    let relay = plan.consumers.iter().find(|(name, _)| name.as_str() == "relay" && !rotation.forget.contains(name));
-    if let Some((_, told)) = relay.filter(|(_, told)| *told >= plan.oldest) {
-        println!("{}", twice(plan.oldest, *told));
+    let relay = ConsumerName::relay();
+    if rotation.forget.contains(&relay) {
+        return;
+    }
+    match plan.consumers.iter().find(|(name, _)| *name == relay) {
+        Some((_, told)) if *told >= plan.oldest => println!("{}", twice(plan.oldest, *told)),
+        Some(_) => {}
+        None => println!(
+            "There is no relay among them, so nothing was told to other services yet: they will hear all of it. If that is known to be wrong, say \
+             --forget relay."
+        ),
     }
 }
 

@@ -125,7 +125,7 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Box<dyn Error
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
-/// Takes the signals from now on; done when one has come.
+/// Takes the signals from now on; done when one has come. Whoever interrupts, as by Ctrl-C, while it stops does not want to wait.
 fn terminated() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -134,5 +134,10 @@ fn terminated() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            tracing::warn!("interrupted while it stops: what runs is given up");
+            std::process::exit(130);
+        });
     })
 }

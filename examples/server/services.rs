@@ -28,6 +28,8 @@ use crate::{
 
 /// How long the consumers may take to handle what is left when the server stops.
 const FLUSH: Duration = Duration::from_secs(5);
+/// And how long the store may take to close.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Runs `services` until the process is terminated.
 pub(crate) async fn run(
@@ -80,26 +82,31 @@ pub(crate) async fn run(
             std::future::pending().await
         }
     };
-    tokio::select! {
-        () = terminated => {}
+    let ended = tokio::select! {
+        () = terminated => Ok(()),
         // It goes on for ever, unless the keys can't be read.
-        ended = verifying => ended?,
+        ended = verifying => ended.map_err(|error| error.to_string()),
         // They end when they are told to, so this is a bug: without them the audit log would stand still unseen.
-        ended = &mut consumers => return Err(format!("the consumers have ended: {ended:?}").into()),
-    }
+        ended = &mut consumers => Err(format!("the consumers have ended: {ended:?}")),
+    };
+    // Whatever the reason, what runs comes to its end.
     open.close().await?;
-    // No one changes anything any more, so the consumers can come to an end.
-    if tokio::time::timeout(FLUSH, drained(&alm)).await.is_err() {
-        tracing::warn!("some events have not been handled; they will be at the next start of a durable store");
+    if !consumers.is_finished() {
+        // No one changes anything any more, so the consumers can come to an end.
+        if tokio::time::timeout(FLUSH, drained(&alm)).await.is_err() {
+            tracing::warn!("some events have not been handled; they will be at the next start of a durable store");
+        }
+        drop(stop_consumers);
+        consumers.await?;
     }
-    drop(stop_consumers);
-    consumers.await?;
     if let Some(bus) = bus {
         bus.close().await;
     }
-    storage.close().await;
+    if tokio::time::timeout(CLOSE, storage.close()).await.is_err() {
+        tracing::warn!("the store takes long to close; what was acknowledged is kept");
+    }
     tracing::info!("stopped");
-    Ok(())
+    Ok(ended?)
 }
 
 /// ALM over `storage`, as the settings say.

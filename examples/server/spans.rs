@@ -84,6 +84,8 @@ struct Told {
     trace: Option<TraceId>,
     span: Option<SpanId>,
     parent: Option<SpanId>,
+    /// Who began the trace does not keep it, so no one should.
+    is_unsampled: bool,
     took: Duration,
     method: String,
     route: String,
@@ -96,6 +98,9 @@ struct Told {
 impl Told {
     fn span(mut self, scope: &InstrumentationScope) -> Option<SpanData> {
         let (trace, id) = (self.trace?, self.span?);
+        if self.is_unsampled {
+            return None;
+        }
         let (name, span_kind) = if self.consumer.is_empty() {
             (format!("{} {}", self.method, self.route), SpanKind::Server)
         } else {
@@ -132,6 +137,7 @@ impl Visit for Told {
             "trace_id" => self.trace = TraceId::from_hex(value).ok(),
             "span_id" => self.span = SpanId::from_hex(value).ok(),
             "parent_span_id" => self.parent = SpanId::from_hex(value).ok(),
+            "trace_flags" => self.is_unsampled = value == "00",
             "method" => {
                 value.clone_into(&mut self.method);
                 self.attribute("http.request.method", value.to_owned());

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    fmt,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -51,6 +52,26 @@ impl FromStr for DbUrl {
             // What comes after the scheme may hold a password.
             Some((scheme, _)) => Err(format!("{scheme}: is no store: use sqlite:PATH, postgres://… or memory:")),
             None => Err("it has no scheme: use sqlite:PATH, postgres://… or memory:".to_owned()),
+        }
+    }
+}
+
+/// Where the store is, without who works on it and the password.
+impl fmt::Display for DbUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let (place, query) = url.expose().split_once('?').unwrap_or((url.expose(), ""));
+                let place = place.split_once("://").map_or(place, |(_, place)| place);
+                let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+                write!(f, "postgres://{place}")?;
+                match query.split('&').find(|setting| setting.starts_with("schema=")) {
+                    Some(schema) => write!(f, "?{schema}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

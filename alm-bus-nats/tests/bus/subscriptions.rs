@@ -124,6 +124,25 @@ async fn an_acknowledgement_of_what_was_not_given_is_refused_and_a_second_one_is
 }
 
 #[tokio::test]
+async fn what_a_subscription_held_comes_to_the_next_at_once_also_when_its_bus_is_closed() {
+    let server = NatsServer::shared();
+    let options = slow(&server);
+    let published = events(a_log(), 1, 500);
+    connect(options.clone()).await.publish(&published).await.unwrap();
+    for _ in 0..5 {
+        // The same again and again: nothing is ever acknowledged.
+        let bus = connect(options.clone()).await;
+        let mut reader = subscribe(&bus, "reader").await;
+        let mut given = 0;
+        while given < 500 {
+            given += timeout(Duration::from_secs(10), reader.next(512)).await.expect("they come").unwrap().len();
+        }
+        drop(reader);
+        bus.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_bus_that_is_closed_has_sent_what_it_was_given_and_is_down() {
     let server = NatsServer::shared();
     let options = slow(&server);

@@ -30,6 +30,12 @@ impl ConsumerName {
         Self(name.to_owned())
     }
 
+    /// The name of the relay, which tells the bus what stands in the log.
+    #[must_use]
+    pub fn relay() -> Self {
+        Self::built_in("relay")
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -176,6 +176,42 @@ uuid_id! {
     ChangesetId
 }
 uuid_id! {
-    /// Names the event log of one store. A restored or copied store needs a new one.
+    /// Names the event log of one store. A restored or copied store needs a [new one](Self::rotated).
     LogId
+}
+
+impl LogId {
+    /// What an identity that a log gets has from the one before: enough that no other log has it by chance.
+    const KEPT: u128 = u128::MAX << 48;
+
+    /// Another identity for the same log. Its last 48 bits are those of `random`: after two restores of one backup it is not the same.
+    #[must_use]
+    pub const fn rotated(self, random: Uuid) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128() & Self::KEPT | random.as_u128() & !Self::KEPT))
+    }
+
+    /// Whether both are identities of one log, the same one or of different times.
+    #[must_use]
+    pub const fn is_of_same_log(self, other: Self) -> bool {
+        (self.0.as_u128() ^ other.0.as_u128()) & Self::KEPT == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotated_log_is_the_same_under_another_identity() {
+        let log = |id: &str| LogId::new(Uuid::parse_str(id).unwrap());
+        let old = log("0190163d-8694-739b-aea5-966c26f8ad90");
+        let random = Uuid::parse_str("f47ac10b-58cc-4372-a567-0e02b2c3d479").unwrap();
+        let new = old.rotated(random);
+        assert_eq!(new, log("0190163d-8694-739b-aea5-0e02b2c3d479"));
+        assert!(new.is_of_same_log(old) && old.is_of_same_log(new) && old.is_of_same_log(old));
+        assert!(new.rotated(Uuid::max()).is_of_same_log(old));
+        for other in ["0190163d-8694-739b-aea4-966c26f8ad90", "1190163d-8694-739b-aea5-966c26f8ad90"] {
+            assert!(!old.is_of_same_log(log(other)));
+        }
+    }
 }

@@ -51,7 +51,7 @@ impl TraceParent {
     /// The same trace, from another span on. Of the flags it keeps whether it is sampled: the others are reserved (section 3.2.2.5).
     #[must_use]
     pub fn with_span(&self, span: Uuid) -> Self {
-        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled(&self.0[53..]))))
+        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled(self.flags()))))
     }
 
     /// The header's value.
@@ -62,6 +62,11 @@ impl TraceParent {
     /// The id of the whole trace, 32 hex digits.
     pub fn trace_id(&self) -> &str {
         &self.0[3..35]
+    }
+
+    /// Its flags, two hex digits: `01`, who began the trace keeps it; `00`, he may not.
+    pub fn flags(&self) -> &str {
+        &self.0[53..]
     }
 
     /// The id of the span that it was sent from, 16 hex digits.

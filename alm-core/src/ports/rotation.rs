@@ -39,11 +39,14 @@ pub struct Rotated {
 }
 
 impl Rotation {
-    /// The last event that no consumer needs any more: none without a consumer. Who hears of the new log hears what follows.
+    /// The last event that no consumer needs any more. Who hears of the new log hears what follows; so where there is no relay, which
+    /// tells the bus, that is all, unless it is to be forgotten.
     #[must_use]
     pub fn done(&self, consumers: &[(ConsumerName, Position)]) -> Position {
+        let relay = ConsumerName::relay();
+        let is_untold = !self.forget.contains(&relay) && consumers.iter().all(|(name, _)| *name != relay);
         let counted = consumers.iter().filter(|(name, _)| !self.forget.contains(name));
-        counted.map(|(_, position)| *position).min().unwrap_or(Position::START)
+        counted.map(|(_, position)| *position).min().filter(|_| !is_untold).unwrap_or(Position::START)
     }
 }
 
@@ -59,5 +62,10 @@ mod tests {
         assert_eq!(rotation.done(&[]), Position::START);
         assert_eq!(rotation.done(&[at("audit", 7), at("auto-deploy", 2), at("relay", 5)]), Position::new(5));
         assert_eq!(rotation.done(&[at("auto-deploy", 2)]), Position::START);
+        // No one was told anything.
+        assert_eq!(rotation.done(&[at("audit", 7)]), Position::START);
+        let alone = Rotation { forget: vec![name("relay")], ..Rotation::default() };
+        assert_eq!(alone.done(&[at("audit", 7)]), Position::new(7));
+        assert_eq!(alone.done(&[at("audit", 7), at("relay", 2)]), Position::new(7));
     }
 }

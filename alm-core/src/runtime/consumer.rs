@@ -307,6 +307,7 @@ impl Consumer {
                 trace_id = trace.trace_id(),
                 span_id = trace.with_span(self.alm.uuid()).span_id(),
                 parent_span_id = trace.span_id(),
+                trace_flags = trace.flags(),
                 "handled"
             );
         }

@@ -43,6 +43,7 @@ async fn logs_are_one_json_object_a_line_and_hold_no_secret() {
     let expected = json!({
         "service": "all", "action": "list_apps", "actor": "admin", "method": "GET", "route": "/apps", "status": 200,
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "parent_span_id": "00f067aa0ba902b7",
+        "trace_flags": "01",
     });
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&request[name], value, "{name} in {request}");

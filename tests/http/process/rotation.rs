@@ -65,7 +65,7 @@ async fn a_log_is_rotated_only_when_that_is_wanted_and_as_often_as_it_is() {
     let [line] = refused.stderr.as_slice() else { panic!("{:?}", refused.stderr) };
     assert!(line.contains("--yes") && line.contains("nothing was changed"), "{line}");
     let plan = refused.stdout.join("\n");
-    assert!(plan.contains(&format!("The log {} ends at position 3", first.0)), "{plan}");
+    assert!(plan.contains(&format!("{}: the log {} ends at position 3", database.url(), first.0)), "{plan}");
     assert!(plan.contains("begins at position 2") && plan.contains("Positions 2 to 2"), "{plan}");
     assert_eq!(database.log().await, first);
 
@@ -88,6 +88,23 @@ async fn a_log_is_rotated_only_when_that_is_wanted_and_as_often_as_it_is() {
     assert_eq!(database.rotate(&["--yes", "--forget", "audit"]).status.code(), Some(0));
     let third = database.log().await;
     assert!(third.0 != second.0 && third.1 == 3);
+}
+
+#[tokio::test]
+async fn what_no_relay_has_told_stays_unless_that_is_known_to_be_wrong() {
+    let database = Database(tempfile::tempdir().unwrap());
+    let store = database.open().await;
+    store.commit(of(Change::app_created(&app(1, "app-1")))).await.unwrap();
+    let (from, to) = (Position::START, Position::new(1));
+    let checkpoint = Checkpoint { consumer: consumer("audit"), log: store.log_id(), from, to };
+    store.commit(Changeset::progress(stamp(0), checkpoint)).await.unwrap();
+    store.close().await;
+
+    let done = database.rotate(&["--yes"]);
+    assert!(done.status.success() && done.stdout.join("\n").contains("--forget relay"), "{:?}", done.stdout);
+    assert_eq!(database.log().await.1, 1);
+    assert!(database.rotate(&["--yes", "--forget", "relay"]).status.success());
+    assert_eq!(database.log().await.1, 2);
 }
 
 #[tokio::test]

@@ -58,6 +58,28 @@ async fn a_request_that_runs_is_finished_before_the_server_stops() {
 }
 
 #[tokio::test]
+async fn who_interrupts_a_server_that_stops_does_not_wait_for_it() {
+    let mut server = Process::serve(&[("JWT_SECRET", str::from_utf8(SECRET).unwrap())]);
+    let address = server.logged("listening")["address"].as_str().unwrap().to_owned();
+    let mut slow = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /apps HTTP/1.1\r\nhost: alm\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 18\r\nexpect: 100-continue\r\n\r\n",
+        token(&alm_core::Principal::system())
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut slow, "100 Continue\r\n\r\n").await;
+
+    server.signal("INT");
+    server.logged("shutting down");
+    server.signal("INT");
+
+    let ended = server.ended();
+    assert_eq!(ended.status.code(), Some(130));
+    assert!(ended.stdout.iter().any(|line| line.contains("what runs is given up")), "{:?}", ended.stdout);
+}
+
+#[tokio::test]
 async fn a_stream_of_events_does_not_hold_up_the_end() {
     let mut server = Process::serve(&[("JWT_SECRET", str::from_utf8(SECRET).unwrap())]);
     let mut stream = server.client().with_token(token(&alm_core::Principal::system())).get("/events").follow().await;

@@ -79,6 +79,11 @@ async fn a_request_is_one_trace_from_the_gateway_to_the_consumers_of_its_event()
     let admin = anyone.with_token(token["access_token"].as_str().unwrap());
     let app = admin.app("billing").await;
 
+    // Of a trace that is not kept nothing is collected, also not of what follows from it.
+    let unsampled = [0x5c; 16];
+    let sent = admin.post("/versions", &json!({"app_id": app, "tag": "v0"}));
+    sent.header("traceparent", "00-5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c-00f067aa0ba902b7-00").await.is(201);
+
     let trace = [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
     let sent = admin.post("/versions", &json!({"app_id": app, "tag": "v1"}));
     sent.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").await.is(201);
@@ -102,4 +107,5 @@ async fn a_request_is_one_trace_from_the_gateway_to_the_consumers_of_its_event()
     let service = id("POST /versions", &gateway);
     let handled = ["audit DeploymentCreated", "audit VersionCreated", "auto-deploy VersionCreated"];
     assert_eq!(below(&service), handled, "{spans:?}");
+    assert!(collector.spans(unsampled).is_empty());
 }

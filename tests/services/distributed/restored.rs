@@ -4,17 +4,17 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use alm_core::{
     Alm,
-    ports::{EventBus, EventLog as _, Reader as _, Rotation},
+    ports::{EventBus, EventLog as _, Reader as _, Rotation, Store},
     testing::{MemoryBus, inspect::audit_of},
 };
 use alm_store_memory::MemoryStore;
 use alm_store_sqlite::{SqliteOptions, SqliteStore};
 use alm_test_support::eventually;
 
-use super::system::{Running, run, service};
+use super::system::{Running, name, run, service};
 use crate::given::{admin, an_app};
 
-/// The app service on a file of its own.
+/// The app service on a file of its own, perhaps with the audit log.
 struct AppService {
     store: SqliteStore,
     alm: Alm,
@@ -23,9 +23,14 @@ struct AppService {
 
 impl AppService {
     async fn start(file: PathBuf, bus: &MemoryBus) -> Self {
+        Self::start_as("app,auth", "app-auth", file, bus).await
+    }
+
+    /// The services of these names, reading the bus under a name.
+    async fn start_as(services: &str, reader: &str, file: PathBuf, bus: &MemoryBus) -> Self {
         let store = SqliteOptions::new(file).migrate(true).open().await.unwrap();
         let bus: Arc<dyn EventBus> = Arc::new(bus.clone());
-        let alm = service("app,auth", Arc::new(store.clone()), bus).build();
+        let alm = service(services, Arc::new(store.clone()), bus).inbox(name(reader)).build();
         let running = run(&alm);
         Self { store, alm, running }
     }
@@ -52,12 +57,12 @@ impl AppService {
 }
 
 /// The names of the apps whose creation is audited, in order.
-async fn audited(audit: &MemoryStore) -> Vec<String> {
+async fn audited(audit: &dyn Store) -> Vec<String> {
     let entries = audit_of(audit).await;
     entries.iter().map(|entry| entry.payload["name"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn audits(audit: &MemoryStore, apps: &[&str]) {
+async fn audits(audit: &dyn Store, apps: &[&str]) {
     eventually("they are audited", async || (audited(audit).await.len() >= apps.len()).then_some(())).await;
     assert_eq!(audited(audit).await, apps);
 }
@@ -99,7 +104,7 @@ async fn what_a_restored_service_does_is_not_heard_under_the_old_identity_of_its
     app.creates("four").await;
 
     // then what gets the position of what was lost is never heard, and what follows is
-    audits(&audit, &["one", "two", "lost", "four"]).await;
+    audits(audit.as_ref(), &["one", "two", "lost", "four"]).await;
     app.stop().await;
 }
 
@@ -117,7 +122,7 @@ async fn what_a_restored_service_does_is_heard_once_when_its_log_was_rotated() {
     app.creates("four").await;
 
     // then each is heard, and none of the earlier ones again
-    audits(&audit, &["one", "two", "lost", "three", "four"]).await;
+    audits(audit.as_ref(), &["one", "two", "lost", "three", "four"]).await;
     assert_eq!(app.store.log_id(), rotated.new);
     assert!(three > 1000, "the id of what was lost is not given again, but {three}");
     app.stop().await;
@@ -126,6 +131,43 @@ async fn what_a_restored_service_does_is_heard_once_when_its_log_was_rotated() {
     SqliteStore::rotate_log(&file, &rotation).await.unwrap();
     let app = AppService::start(file, &bus).await;
     app.creates("five").await;
-    audits(&audit, &["one", "two", "lost", "three", "four", "five"]).await;
+    audits(audit.as_ref(), &["one", "two", "lost", "three", "four", "five"]).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_restored_service_has_told_before_is_nothing_new_to_it() {
+    // given a service that was restored to where it had two apps, after it had told of three
+    let (folder, bus) = (tempfile::tempdir().unwrap(), MemoryBus::new());
+    let (file, backup) = (folder.path().join("alm.db"), folder.path().join("backup.db"));
+    let start = async |reader| AppService::start_as("app,auth,audit", reader, file.clone(), &bus).await;
+    let app = start("reader").await;
+    app.creates("one").await;
+    app.creates("two").await;
+    app.stop().await;
+    fs::copy(&file, &backup).unwrap();
+    let app = start("reader").await;
+    app.creates("lost").await;
+    app.stop().await;
+    fs::copy(&backup, &file).unwrap();
+    SqliteStore::rotate_log(&file, &Rotation { skip_ids: 1000, ..Rotation::default() }).await.unwrap();
+
+    // when all that was ever told comes to it again, and something of another service
+    let app = start("reader-anew").await;
+    app.creates("three").await;
+    let other = MemoryStore::new();
+    let new = service("app", Arc::new(other), Arc::new(bus.clone())).build();
+    let _running = run(&new);
+    new.apps().create(&admin(), an_app("elsewhere")).await.unwrap();
+
+    // then
+    let store = app.store.clone();
+    let mut all = eventually("what is new is audited", async || {
+        let all = audited(&store).await;
+        ["elsewhere", "three"].iter().all(|new| all.iter().any(|name| name == new)).then_some(all)
+    })
+    .await;
+    all.sort_unstable();
+    assert_eq!(all, ["elsewhere", "one", "three", "two"]);
     app.stop().await;
 }

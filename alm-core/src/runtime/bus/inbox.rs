@@ -176,7 +176,7 @@ impl Inbox {
             message @ Message::Event(_) => message,
         };
         let is_kept = match message {
-            Message::Event(event) if event.log == self.own_log() => false,
+            Message::Event(event) if self.is_own(event.log) => false,
             Message::Event(event) => match self.log(event.log) {
                 Some(log) => log.take(event, tag),
                 None => self.stray(one_log_too_many(&event, tag)),
@@ -186,7 +186,7 @@ impl Inbox {
                 let message = Unreadable { tag, place, payload, reason };
                 match claim {
                     // Who has the log itself knows what stands there.
-                    Some((log, _)) if log == self.own_log() => false,
+                    Some((log, _)) if self.is_own(log) => false,
                     Some((log, position)) => match self.log(log) {
                         Some(log) => log.doubt(position, message),
                         None => self.stray(message),
@@ -285,7 +285,7 @@ impl Inbox {
                     match heads.next().await {
                         Ok(head) => {
                             backoff.reset();
-                            if head.log != self.own_log()
+                            if !self.is_own(head.log)
                                 && head.position > Position::START
                                 && let Some(log) = self.log(head.log)
                             {
@@ -312,8 +312,9 @@ impl Inbox {
         &self.alm.inner.handlers
     }
 
-    fn own_log(&self) -> LogId {
-        self.alm.inner.store.log_id()
+    /// Whether that is the log of this store, under whatever identity: of what stood in it before a restore, no one is left to ask.
+    fn is_own(&self, log: LogId) -> bool {
+        log.is_of_same_log(self.alm.inner.store.log_id())
     }
 }
 

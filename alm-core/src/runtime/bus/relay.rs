@@ -29,7 +29,7 @@ impl Relay {
 #[async_trait]
 impl Handler for Relay {
     fn name(&self) -> ConsumerName {
-        ConsumerName::built_in("relay")
+        ConsumerName::relay()
     }
 
     async fn handle(&self, events: &[Arc<Event>], _cx: &HandlerContext<'_>) -> Result<Handled, HandleError> {

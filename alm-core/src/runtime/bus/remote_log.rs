@@ -58,6 +58,15 @@ struct State {
     false_claims: Vec<Unreadable>,
 }
 
+/// Who reads it no more is not behind: another process reads it now, or no one any longer.
+impl Drop for RemoteLog {
+    fn drop(&mut self) {
+        for consumer in &self.lock().readers {
+            remote_lag(self.id, consumer, 0);
+        }
+    }
+}
+
 /// A message that can't be read.
 #[derive(Clone, Debug)]
 pub(super) struct Unreadable {
