@@ -181,13 +181,14 @@ uuid_id! {
 }
 
 impl LogId {
-    /// What an identity that a log gets has from the one before: enough that no other log has it by chance.
-    const KEPT: u128 = u128::MAX << 48;
+    /// What an identity that a log gets has from the one before: the half of a UUID that is random. The other one is the time in version
+    /// 7, which logs that begin at the same moment have in common.
+    const KEPT: u128 = u64::MAX as u128;
 
-    /// Another identity for the same log. Its last 48 bits are those of `random`: after two restores of one backup it is not the same.
+    /// Another identity for the same log, at another time: it has the first half of `uuid`, one of version 7.
     #[must_use]
-    pub const fn rotated(self, random: Uuid) -> Self {
-        Self(Uuid::from_u128(self.0.as_u128() & Self::KEPT | random.as_u128() & !Self::KEPT))
+    pub const fn rotated(self, uuid: Uuid) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128() & Self::KEPT | uuid.as_u128() & !Self::KEPT))
     }
 
     /// Whether both are identities of one log, the same one or of different times.
@@ -205,12 +206,12 @@ mod tests {
     fn a_rotated_log_is_the_same_under_another_identity() {
         let log = |id: &str| LogId::new(Uuid::parse_str(id).unwrap());
         let old = log("0190163d-8694-739b-aea5-966c26f8ad90");
-        let random = Uuid::parse_str("f47ac10b-58cc-4372-a567-0e02b2c3d479").unwrap();
-        let new = old.rotated(random);
-        assert_eq!(new, log("0190163d-8694-739b-aea5-0e02b2c3d479"));
+        let later = Uuid::parse_str("01a1163d-9694-7a9b-bea5-066c26f8ad90").unwrap();
+        let new = old.rotated(later);
+        assert_eq!(new, log("01a1163d-9694-7a9b-aea5-966c26f8ad90"));
         assert!(new.is_of_same_log(old) && old.is_of_same_log(new) && old.is_of_same_log(old));
         assert!(new.rotated(Uuid::max()).is_of_same_log(old));
-        for other in ["0190163d-8694-739b-aea4-966c26f8ad90", "1190163d-8694-739b-aea5-966c26f8ad90"] {
+        for other in ["0190163d-8694-739b-aea4-966c26f8ad90", "0190163d-8694-739b-aea5-966c26f8ad91"] {
             assert!(!old.is_of_same_log(log(other)));
         }
     }

@@ -159,7 +159,7 @@ async fn the_roles_of_the_guide_can_do_the_work_and_not_change_the_audit_log() {
     let metrics = server.client().get("/metrics").await.is(200).text();
     for line in [
         "alm_store_connections{state=\"idle\"}",
-        "alm_store_connections_max 16",
+        "alm_store_connections_max 15",
         "alm_log_unsealed_events 0",
         "alm_log_sealer_lag_seconds 0",
     ] {
