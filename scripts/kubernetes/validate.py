@@ -169,6 +169,13 @@ def of_links(thing, things, names):
         for endpoint in spec["endpoints"]:
             if not chosen or any(endpoint["port"] not in [p["name"] for p in s["spec"]["ports"]] for s in chosen):
                 yield f"it selects no Service, or one without a port {endpoint['port']}"
+            for service in chosen:
+                name, labels = service["metadata"]["name"], service["metadata"]["labels"]
+                if labels.get(spec.get("jobLabel")) != "alm":
+                    yield f"of the Service {name} it does not make the job alm, which rules and dashboards ask for"
+                # Of a single one the name will do.
+                if len(chosen) > 1 and label_of(endpoint, labels, "service") not in scraped_by_compose():
+                    yield f"of the Service {name} it makes no service that deploy/prometheus knows"
     elif kind == "Ingress":
         for path in [path for rule in spec["rules"] for path in rule["http"]["paths"]]:
             if ("Service", path["backend"]["service"]["name"]) not in names:
@@ -182,6 +189,25 @@ def of_links(thing, things, names):
                     yield from found(peer["podSelector"])
     if kind in WORKLOADS:
         yield from of_urls(thing, things)
+
+
+def label_of(endpoint, labels, wanted):
+    """The label of what the Prometheus operator scrapes of a Service with these labels, as the relabelings make it; or none."""
+    meta = {"__meta_kubernetes_service_label_" + re.sub(r"\W", "_", key): value for key, value in labels.items()}
+    made = None
+    for rule in endpoint.get("relabelings", []):
+        found = re.fullmatch(rule.get("regex", "(.*)"), ";".join(meta.get(label, "") for label in rule["sourceLabels"]))
+        if found and rule["targetLabel"] == wanted:
+            # The replacement is the first group unless it is said, and it is not said here.
+            made = found[1]
+    return made
+
+
+@functools.cache
+def scraped_by_compose():
+    """The services, as deploy/prometheus/prometheus.yml calls them, and so the rules and dashboards."""
+    jobs = yaml.safe_load((HERE.parent.parent / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    return {target["labels"]["service"] for job in jobs if job["job_name"] == "alm" for target in job["static_configs"]}
 
 
 def of_urls(thing, things):
@@ -270,6 +296,8 @@ MISTAKES = [
     ("Job", lambda j: container(j).pop("resources"), "no limit of memory"),
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(intervall="5s"), "'intervall' was unexpected"),
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(port="web"), "without a port web"),
+    ("ServiceMonitor", lambda m: m["spec"].pop("jobLabel"), "it does not make the job alm"),
+    ("Service alm-app", lambda s: s["metadata"]["labels"].pop("app.kubernetes.io/component"), "of the Service alm-app it makes no service"),
 ]
 
 
