@@ -166,9 +166,13 @@ def of_links(thing, things, names):
     elif kind == "ServiceMonitor":
         services = [s for s in things if s["kind"] == "Service"]
         chosen = [s for s in services if selects(spec["selector"], s["metadata"].get("labels", {}))]
+        policies = [other["spec"] for other in things if other["kind"] == "NetworkPolicy"]
+        opened = [port["port"] for policy in policies for rule in policy.get("ingress", []) for port in rule["ports"]]
         for endpoint in spec["endpoints"]:
             if not chosen or any(endpoint["port"] not in [p["name"] for p in s["spec"]["ports"]] for s in chosen):
                 yield f"it selects no Service, or one without a port {endpoint['port']}"
+            if endpoint["port"] not in opened:
+                yield f"no NetworkPolicy lets anyone come to the port {endpoint['port']}"
             for service in chosen:
                 name, labels = service["metadata"]["name"], service["metadata"]["labels"]
                 if labels.get(spec.get("jobLabel")) != "alm":
@@ -292,6 +296,7 @@ MISTAKES = [
     ("NetworkPolicy", lambda n: n["spec"].update(policyType=["Ingress"]), "'policyType' was unexpected"),
     ("NetworkPolicy from-version", lambda n: n["spec"].pop("egress"), "no NetworkPolicy lets it call http://alm-app:8080"),
     ("NetworkPolicy to-version", lambda n: n["spec"]["ingress"][0]["ports"][0].update(port=80), "lets alm-version be called"),
+    ("NetworkPolicy metrics", lambda n: n["spec"].update(ingress=[]), "lets anyone come to the port metrics"),
     ("CronJob", lambda c: c["spec"].pop("schedule"), "'schedule' is a required property"),
     ("Job", lambda j: container(j).pop("resources"), "no limit of memory"),
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(intervall="5s"), "'intervall' was unexpected"),
