@@ -1,6 +1,7 @@
 """Checks what kustomize has built: by the schemas of Kubernetes, and by what a schema can't say. See scripts/check-kubernetes.
 
-    validate.py WHEEL FILE...     the wheel of kubernetes-validate, which has the schemas; what `kustomize build` printed for installations
+    validate.py WHEEL FILE...     the wheel of kubernetes-validate, which has the schemas; what `kustomize build` printed for installations,
+                                  and what deploy/kubernetes/alerts-and-dashboards prints
 """
 
 import copy
@@ -16,6 +17,12 @@ import yaml
 from jsonschema.validators import Draft202012Validator
 
 HERE = pathlib.Path(__file__).parent
+DEPLOY = HERE.parent.parent / "deploy"
+# Kinds of the Prometheus operator, with schemas that are ours.
+OURS = {"ServiceMonitor": "servicemonitor.json", "PrometheusRule": "prometheusrule.json"}
+# `kubectl apply` keeps what it was given in an annotation, and all annotations together have this many bytes. Of a ConfigMap, 1 MiB is
+# the most.
+LARGEST = 256 * 1024
 # The oldest that has all that we use (preStop.sleep), as the README says, and the newest that there are schemas for.
 VERSIONS = ["1.30.0", "1.37.0"]
 WORKLOADS = ["Deployment", "StatefulSet", "Job", "CronJob"]
@@ -44,8 +51,8 @@ def registry(version):
 
 @functools.cache
 def validator(version, api_version, kind):
-    if (api_version, kind) == ("monitoring.coreos.com/v1", "ServiceMonitor"):
-        return Draft202012Validator(json.loads((HERE / "servicemonitor.json").read_text()))
+    if api_version == "monitoring.coreos.com/v1" and kind in OURS:
+        return Draft202012Validator(json.loads((HERE / OURS[kind]).read_text()))
     # networking.k8s.io/v1 is in …-networking-v1.json, apps/v1 in …-apps-v1.json, v1 in …-v1.json.
     group, _, number = api_version.rpartition("/")
     name = "-".join(part for part in [kind.lower(), group.split(".")[0], number] if part)
@@ -77,6 +84,11 @@ def settings():
     found = re.findall(r"#\[arg\((long.*)\)\]\s+(?:pub\(crate\) )?(\w+):", text)
     named = [(re.search(r'\benv = "(\w+)"', argument), field) for argument, field in found]
     return {name[1] if name else field.upper() for name, field in named}
+
+
+def kind_of(thing):
+    """As Kubernetes has it, but for a ConfigMap that holds no settings."""
+    return "Dashboards" if "grafana_dashboard" in thing["metadata"].get("labels", {}) else thing["kind"]
 
 
 def template(thing):
@@ -154,7 +166,7 @@ def of_links(thing, things, names):
             if named and missing:
                 yield f"the pods have no port {', '.join(missing)}"
 
-    kind, spec = thing["kind"], thing.get("spec", {})
+    kind, spec = kind_of(thing), thing.get("spec", {})
     if kind == "Service":
         yield from found({"matchLabels": spec["selector"]}, [port["targetPort"] for port in spec["ports"]])
     elif kind == "PodDisruptionBudget":
@@ -180,6 +192,14 @@ def of_links(thing, things, names):
                 # Of a single one the name will do.
                 if len(chosen) > 1 and label_of(endpoint, labels, "service") not in scraped_by_compose():
                     yield f"of the Service {name} it makes no service that deploy/prometheus knows"
+    elif kind == "PrometheusRule":
+        files = [yaml.safe_load(file.read_text()) for file in (DEPLOY / "prometheus/rules").glob("*.yml")]
+        rules = {group["name"]: group for file in files for group in file["groups"]}
+        if {group["name"]: group for group in spec["groups"]} != rules:
+            yield "its rules are not those in deploy/prometheus/rules"
+    elif kind == "Dashboards":
+        if thing["data"] != {file.name: file.read_text() for file in (DEPLOY / "grafana/dashboards").glob("*.json")}:
+            yield "it does not hold what is in deploy/grafana/dashboards"
     elif kind == "Ingress":
         for path in [path for rule in spec["rules"] for path in rule["http"]["paths"]]:
             if ("Service", path["backend"]["service"]["name"]) not in names:
@@ -210,7 +230,7 @@ def label_of(endpoint, labels, wanted):
 @functools.cache
 def scraped_by_compose():
     """The services, as deploy/prometheus/prometheus.yml calls them, and so the rules and dashboards."""
-    jobs = yaml.safe_load((HERE.parent.parent / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    jobs = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     return {target["labels"]["service"] for job in jobs if job["job_name"] == "alm" for target in job["static_configs"]}
 
 
@@ -260,10 +280,12 @@ def faults(things):
             wrong += of_links(thing, things, names)
             if thing["kind"] in WORKLOADS:
                 wrong += of_pod(thing, names, known)
-            if thing["kind"] == "ConfigMap":
+            if kind_of(thing) == "ConfigMap":
                 wrong += [f"{key} is no setting of the server" for key in thing["data"] if key not in known]
             if thing["kind"] == "Secret":
                 wrong.append("secrets are made by hand and not kept here")
+            if len(json.dumps(thing)) > LARGEST:
+                wrong.append("it is too large for kubectl apply")
         yield from (f"{name}: {what}" for what in wrong)
 
 
@@ -303,42 +325,46 @@ MISTAKES = [
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(port="web"), "without a port web"),
     ("ServiceMonitor", lambda m: m["spec"].pop("jobLabel"), "it does not make the job alm"),
     ("Service alm-app", lambda s: s["metadata"]["labels"].pop("app.kubernetes.io/component"), "of the Service alm-app it makes no service"),
+    ("PrometheusRule", lambda r: r["spec"]["groups"][0]["rules"][0].update(expression="up"), "'expression' was unexpected"),
+    ("PrometheusRule", lambda r: r["spec"]["groups"].pop(), "not those in deploy/prometheus/rules"),
+    ("Dashboards", lambda c: c["data"].popitem(), "not hold what is in deploy/grafana/dashboards"),
+    ("Dashboards", lambda c: c["data"].update(large="x" * LARGEST), "too large for kubectl apply"),
 ]
 
 
 def unnoticed(things):
-    """The mistakes that are not found when they are made in this installation, which is right; the number of those that are."""
-    missed, made = [], 0
-    for which, make, said in MISTAKES:
+    """The mistakes that are not found when they are made in these things, which are right; the numbers of all that were made."""
+    missed, made = [], set()
+    for number, (which, make, said) in enumerate(MISTAKES):
         wrong = copy.deepcopy(things)
         kind, _, name = which.partition(" ")
-        first = next((t for t in wrong if t["kind"] == kind and name in ("", t["metadata"]["name"])), None)
+        first = next((t for t in wrong if kind_of(t) == kind and name in ("", t["metadata"]["name"])), None)
         if first is None:
             continue
         make(first)
-        made += 1
+        made.add(number)
         if not any(said in fault for fault in faults(wrong)):
             missed.append(f"a mistake in a {which} is not found, of which should be said: {said}")
     return missed, made
 
 
 def main(files):
-    failed, tried = False, 0
+    failed, tried = False, set()
     for file in files:
         things = [thing for thing in yaml.safe_load_all(pathlib.Path(file).read_text()) if thing]
         what = pathlib.Path(file).stem
         wrong = list(faults(things)) if things else ["there is nothing in it"]
         if not wrong:
             wrong, made = unnoticed(things)
-            tried = max(tried, made)
+            tried |= made
         for fault in wrong:
             print(f"kubernetes: {what}: {fault}", file=sys.stderr)
         failed |= bool(wrong)
         if not wrong:
             fit = f"{len(things)} objects fit Kubernetes {' and '.join(VERSIONS)}"
-            print(f"kubernetes: {what}: {fit}; {made} deliberate mistakes were found")
-    if not failed and tried < len(MISTAKES):
-        print("kubernetes: no installation has all kinds that the deliberate mistakes are made in", file=sys.stderr)
+            print(f"kubernetes: {what}: {fit}; {len(made)} deliberate mistakes were found")
+    if not failed and len(tried) < len(MISTAKES):
+        print("kubernetes: nothing here has all kinds that the deliberate mistakes are made in", file=sys.stderr)
         failed = True
     return failed
 
