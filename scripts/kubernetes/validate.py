@@ -189,8 +189,9 @@ def of_links(thing, things, names):
                 name, labels = service["metadata"]["name"], service["metadata"]["labels"]
                 if labels.get(spec.get("jobLabel")) != "alm":
                     yield f"of the Service {name} it does not make the job alm, which rules and dashboards ask for"
-                # Of a single one the name will do.
-                if len(chosen) > 1 and label_of(endpoint, labels, "service") not in scraped_by_compose():
+                # A single one keeps its name.
+                known = scraped_by_compose() | ({None} if len(chosen) == 1 else set())
+                if label_of(endpoint, labels, "service") not in known:
                     yield f"of the Service {name} it makes no service that deploy/prometheus knows"
     elif kind == "PrometheusRule":
         files = [yaml.safe_load(file.read_text()) for file in (DEPLOY / "prometheus/rules").glob("*.yml")]
@@ -296,6 +297,10 @@ def container(thing):
     return template(thing)["spec"]["containers"][0]
 
 
+def relabeling(monitor):
+    return monitor["spec"]["endpoints"][0]["relabelings"][0]
+
+
 # A kind, a mistake that is made in the first of it or the one of this name, and a part of what has to be said about it.
 MISTAKES = [
     ("Deployment", lambda d: d["spec"].update(replica=2), "'replica' was unexpected"),
@@ -318,13 +323,14 @@ MISTAKES = [
     ("NetworkPolicy", lambda n: n["spec"].update(policyType=["Ingress"]), "'policyType' was unexpected"),
     ("NetworkPolicy from-version", lambda n: n["spec"].pop("egress"), "no NetworkPolicy lets it call http://alm-app:8080"),
     ("NetworkPolicy to-version", lambda n: n["spec"]["ingress"][0]["ports"][0].update(port=80), "lets alm-version be called"),
-    ("NetworkPolicy metrics", lambda n: n["spec"].update(ingress=[]), "lets anyone come to the port metrics"),
     ("CronJob", lambda c: c["spec"].pop("schedule"), "'schedule' is a required property"),
     ("Job", lambda j: container(j).pop("resources"), "no limit of memory"),
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(intervall="5s"), "'intervall' was unexpected"),
     ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(port="web"), "without a port web"),
+    ("ServiceMonitor", lambda m: m["spec"]["endpoints"][0].update(port="web"), "lets anyone come to the port web"),
     ("ServiceMonitor", lambda m: m["spec"].pop("jobLabel"), "it does not make the job alm"),
-    ("Service alm-app", lambda s: s["metadata"]["labels"].pop("app.kubernetes.io/component"), "of the Service alm-app it makes no service"),
+    ("ServiceMonitor", lambda m: relabeling(m).update(sourceLabels=["__meta_kubernetes_service_label_app_kubernetes_io_name"]),
+     "it makes no service that deploy/prometheus knows"),
     ("PrometheusRule", lambda r: r["spec"]["groups"][0]["rules"][0].update(expression="up"), "'expression' was unexpected"),
     ("PrometheusRule", lambda r: r["spec"]["groups"].pop(), "not those in deploy/prometheus/rules"),
     ("Dashboards", lambda c: c["data"].popitem(), "not hold what is in deploy/grafana/dashboards"),
