@@ -1,10 +1,17 @@
 //! A reader of the stream, by pull requests.
 //!
-//! It asks for no more than its caller wants, so that nothing lies here while another subscription of the name waits: first for
+//! It asks for no more than its caller wants, so that little lies here while another subscription of the name waits: first for
 //! what there is at once, and when there is nothing, for one message, whenever it comes. A wait may be dropped at any point, and often
 //! is: what it has pulled, asked and found out is there for the next one.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alm_core::{
     changeset::ConsumerName,
@@ -40,6 +47,9 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// many of them are not acknowledged.
 const LULL: Duration = Duration::from_millis(20);
 
+/// So long the end of a connection waits for more that is to be given back.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// How many acknowledgements are on their way at once.
 const ACKS: usize = 256;
 
@@ -55,7 +65,7 @@ pub(crate) struct NatsSubscription {
     requests: u64,
     /// There was nothing when it was asked last.
     waits: bool,
-    /// How often there was no answer, since a message came.
+    /// How often in a row there was no answer, or one that consumer or stream may be gone.
     losses: u32,
     /// What was pulled and not given, with the stream that it is from.
     pulled: VecDeque<Pulled>,
@@ -143,7 +153,7 @@ impl NatsSubscription {
                 }
                 // What has come before is to be given.
                 Came::End | Came::Lull | Came::Again | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
-                Came::End => self.waits = true,
+                Came::End => (self.waits, self.losses) = (true, 0),
                 Came::Lull | Came::Again => {}
                 Came::Lost(error) => {
                     self.bus.forget().await;
@@ -308,19 +318,26 @@ impl Subscription for NatsSubscription {
         let period = self.bus.link.up("ack").await?;
         let log = self.bus.stream(period, "ack").await?.log;
         let link = &self.bus.link;
+        // One that fails takes none with it that is on its way: those that were heard need not come again. The rest would only wait as
+        // long for nothing.
+        let has_failed = &AtomicBool::new(false);
         let acks = pending.into_iter().map(|(tag, given)| async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             // What the stream of that time had will not come again.
             if given.log == log {
-                link.request(period, "ack", given.reply, Bytes::from_static(b"+ACK")).await?;
+                let acked = link.request(period, "ack", given.reply, Bytes::from_static(b"+ACK")).await;
+                acked.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;
             }
-            Ok::<_, BackendError>(tag)
+            Ok::<_, BackendError>(Some(tag))
         });
         let mut acks = stream::iter(acks).buffer_unordered(ACKS);
-        // One that fails takes no other with it: those that were heard need not come again.
         let mut failed = None;
         while let Some(acked) = acks.next().await {
             match acked {
-                Ok(tag) => self.unacknowledged.done(tag),
+                Ok(Some(tag)) => self.unacknowledged.done(tag),
+                Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
         }
@@ -333,40 +350,64 @@ impl Drop for NatsSubscription {
         // Without a runtime it comes again by itself, when its time is over.
         let (Ok(runtime), Some(subscriber)) = (Handle::try_current(), self.subscriber.take()) else { return };
         // At once: whoever drops it may close the connection next.
-        self.bus.giving_back.send_modify(|left| *left += 1);
+        let giving = Giving::of(self.bus.clone());
         let mut held = self.unacknowledged.replies(self.log);
         held.extend(self.pulled.drain(..).map(|pulled| pulled.given.reply));
-        runtime.spawn(give_back(self.bus.clone(), subscriber, held, self.pull.take()));
+        runtime.spawn(give_back(giving, subscriber, held, self.pull.take()));
+    }
+}
+
+/// That something is given back, which the end of the connection waits for.
+struct Giving(Arc<Inner>);
+
+impl Giving {
+    fn of(bus: Arc<Inner>) -> Self {
+        bus.giving_back.send_modify(|count| *count += 1);
+        Self(bus)
+    }
+}
+
+impl Drop for Giving {
+    fn drop(&mut self) {
+        self.0.giving_back.send_modify(|count| *count -= 1);
     }
 }
 
 /// Gives back what a subscription held when it was dropped, and what still comes to it: nothing tells the server to forget a
-/// request, and a message that is on its way when no one listens any more would be missed for as long as its
-/// acknowledgement is waited for. So it listens until the request is over.
-async fn give_back(bus: Arc<Inner>, mut subscriber: Subscriber, held: Vec<Subject>, pull: Option<Pull>) {
+/// request, so it may be answered by what was just given back; and a message that is on its way when no one listens any more would be
+/// missed for as long as its acknowledgement is waited for. So it listens until the request is over.
+async fn give_back(giving: Giving, mut subscriber: Subscriber, held: Vec<Subject>, pull: Option<Pull>) {
+    let bus = giving.0.clone();
     let nak = async |reply: Subject| drop(bus.link.client.publish(reply, Bytes::from_static(b"-NAK")).await);
     for reply in held {
         nak(reply).await;
     }
-    bus.giving_back.send_modify(|left| *left -= 1);
     if let Some(Pull { period, request: Some(mut request), .. }) = pull {
-        let until = Instant::now() + EXPIRES + AT_ONCE;
-        let returning = async {
-            while let Some(message) = subscriber.next().await {
-                if let Some((reply, _)) = delivery(&message) {
-                    nak(reply).await;
-                    request.left = request.left.saturating_sub(1);
-                    if request.left == 0 {
-                        break;
+        let end = Instant::now() + EXPIRES + AT_ONCE;
+        let mut giving = Some(giving);
+        loop {
+            // Once nothing comes any more the connection may end: then the request ends with it.
+            let until = if giving.is_some() { Instant::now() + QUIET } else { end };
+            let came = tokio::select! {
+                came = timeout_at(until, subscriber.next()) => came,
+                () = bus.link.lost(period) => break,
+            };
+            match came {
+                Err(_) if giving.take().is_some() => {}
+                Err(_) | Ok(None) => break,
+                Ok(Some(message)) => match delivery(&message) {
+                    Some((reply, _)) => {
+                        nak(reply).await;
+                        request.left = request.left.saturating_sub(1);
+                        if request.left == 0 {
+                            break;
+                        }
                     }
-                } else if message.subject == request.reply && message.status != Some(StatusCode::IDLE_HEARTBEAT) {
-                    break;
-                }
+                    None if message.subject != request.reply => {}
+                    None if message.status == Some(StatusCode::IDLE_HEARTBEAT) => {}
+                    None => break,
+                },
             }
-        };
-        tokio::select! {
-            _ = timeout_at(until, returning) => {}
-            () = bus.link.lost(period) => {}
         }
     }
     // It ends with its drop as well, if not as surely.

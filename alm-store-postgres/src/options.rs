@@ -174,6 +174,19 @@ impl PostgresOptions {
 }
 
 /// Without the password, which `sqlx` would show.
+/// Where the schema is: host or socket, port, database and schema, without who works on it and the password.
+impl fmt::Display for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connect, schema, .. } = self;
+        match connect.get_socket() {
+            Some(socket) => write!(f, "the schema {schema} at the socket {}", socket.display())?,
+            None => write!(f, "the schema {schema} at {}:{}", connect.get_host(), connect.get_port())?,
+        }
+        // As libpq has it.
+        write!(f, ", database {}", connect.get_database().unwrap_or(connect.get_username()))
+    }
+}
+
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
@@ -200,7 +213,23 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_not_shown() {
         let options = PostgresOptions::parse("postgres://alm:hunter2@localhost/alm").unwrap();
-        assert!(!format!("{options:?} {:#?}", options.pool()).contains("hunter2"));
+        assert!(!format!("{options} {options:?} {:#?}", options.pool()).contains("hunter2"));
+    }
+
+    #[test]
+    fn it_is_shown_where_the_schema_is_whatever_the_url_says_first() {
+        for (url, shown) in [
+            (
+                "postgres://alm:p%40ss@db.example.org/alm?schema=app",
+                "the schema app at db.example.org:5432, database alm",
+            ),
+            ("postgres://alm@staging/db?host=prod&port=5433", "the schema alm at prod:5433, database db"),
+            ("postgres://alm@localhost", "the schema alm at localhost:5432, database alm"),
+        ] {
+            assert_eq!(PostgresOptions::parse(url).unwrap().to_string(), shown);
+        }
+        let socket = PostgresOptions::parse("postgresql:///main?host=/run/postgresql&user=alm").unwrap().to_string();
+        assert!(socket.contains("/run/postgresql") && socket.ends_with("database main"), "{socket}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use alm_http::{
@@ -13,8 +14,9 @@ use axum::Router;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
+    time::sleep,
 };
 
 use crate::{
@@ -23,6 +25,9 @@ use crate::{
     settings::{Runs, Settings},
     telemetry,
 };
+
+/// Signals that come within so long are one.
+const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// What there is before anyone can know that the server is, and before anything is made that a failed start would leave behind.
 pub(crate) struct Process {
@@ -125,19 +130,29 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, Box<dyn Error
     TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
-/// Takes the signals from now on; done when one has come. Whoever interrupts, as by Ctrl-C, while it stops does not want to wait.
+/// Takes the signals from now on; done when one has come. Whoever interrupts, as by Ctrl-C, while the process stops does not want to
+/// wait.
 fn terminated() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let (told, first) = oneshot::channel();
+    tokio::spawn(async move {
+        let is_interrupt = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => true,
+        };
+        let stops_already = told.send(()).is_err();
+        if !(stops_already && is_interrupt) {
+            // One that was sent to a whole group, and passed on to its members besides, is one.
+            sleep(AT_ONCE).await;
+            drop(interrupt);
+            match signal(SignalKind::interrupt()) {
+                Ok(mut again) => drop(again.recv().await),
+                Err(_) => return,
+            }
         }
-        tokio::spawn(async move {
-            interrupt.recv().await;
-            tracing::warn!("interrupted while it stops: what runs is given up");
-            std::process::exit(130);
-        });
-    })
+        tracing::warn!("interrupted while it stops: what runs is given up");
+        std::process::exit(130);
+    });
+    Ok(async move { drop(first.await) })
 }

@@ -82,16 +82,20 @@ pub(crate) async fn run(
             std::future::pending().await
         }
     };
+    let mut have_ended = false;
     let ended = tokio::select! {
         () = terminated => Ok(()),
         // It goes on for ever, unless the keys can't be read.
         ended = verifying => ended.map_err(|error| error.to_string()),
         // They end when they are told to, so this is a bug: without them the audit log would stand still unseen.
-        ended = &mut consumers => Err(format!("the consumers have ended: {ended:?}")),
+        ended = &mut consumers => {
+            have_ended = true;
+            Err(format!("the consumers have ended: {ended:?}"))
+        }
     };
     // Whatever the reason, what runs comes to its end.
     open.close().await?;
-    if !consumers.is_finished() {
+    if !have_ended {
         // No one changes anything any more, so the consumers can come to an end.
         if tokio::time::timeout(FLUSH, drained(&alm)).await.is_err() {
             tracing::warn!("some events have not been handled; they will be at the next start of a durable store");

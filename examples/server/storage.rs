@@ -62,16 +62,10 @@ impl fmt::Display for DbUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => {
-                let (place, query) = url.expose().split_once('?').unwrap_or((url.expose(), ""));
-                let place = place.split_once("://").map_or(place, |(_, place)| place);
-                let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
-                write!(f, "postgres://{place}")?;
-                match query.split('&').find(|setting| setting.starts_with("schema=")) {
-                    Some(schema) => write!(f, "?{schema}"),
-                    None => Ok(()),
-                }
-            }
+            Self::Postgres(url) => match PostgresOptions::parse(url.expose()) {
+                Ok(options) => options.fmt(f),
+                Err(_) => f.write_str("postgres:"),
+            },
         }
     }
 }

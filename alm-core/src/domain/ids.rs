@@ -185,7 +185,8 @@ impl LogId {
     /// 7, which logs that begin at the same moment have in common.
     const KEPT: u128 = u64::MAX as u128;
 
-    /// Another identity for the same log, at another time: it has the first half of `uuid`, one of version 7.
+    /// Another identity for the same log, at another time: it has the first half of `uuid`, one of version 7. A service takes events of
+    /// its own log under another identity for known, so a copy of a store may not work on the same bus as the original.
     #[must_use]
     pub const fn rotated(self, uuid: Uuid) -> Self {
         Self(Uuid::from_u128(self.0.as_u128() & Self::KEPT | uuid.as_u128() & !Self::KEPT))

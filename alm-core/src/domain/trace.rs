@@ -51,7 +51,7 @@ impl TraceParent {
     /// The same trace, from another span on. Of the flags it keeps whether it is sampled: the others are reserved (section 3.2.2.5).
     #[must_use]
     pub fn with_span(&self, span: Uuid) -> Self {
-        Self(format!("{}{}-{:02x}", &self.0[..36], span_id(span), u8::from(is_sampled(self.flags()))))
+        Self(format!("{}{}-{}", &self.0[..36], span_id(span), self.flags()))
     }
 
     /// The header's value.
@@ -64,9 +64,9 @@ impl TraceParent {
         &self.0[3..35]
     }
 
-    /// Its flags, two hex digits: `01`, who began the trace keeps it; `00`, he may not.
-    pub fn flags(&self) -> &str {
-        &self.0[53..]
+    /// What its flags say that has a meaning in version 00, as two hex digits: `01`, who began the trace may keep it; `00`, he does not.
+    pub fn flags(&self) -> &'static str {
+        if is_sampled(&self.0[53..]) { "01" } else { "00" }
     }
 
     /// The id of the span that it was sent from, 16 hex digits.
@@ -122,6 +122,10 @@ mod tests {
             TraceParent::parse(given).unwrap().with_span(uuid).as_str()[53..].to_owned()
         };
         assert_eq!((&*flags("ff"), &*flags("fe"), &*flags("01")), ("01", "00", "01"));
+        assert_eq!(
+            TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02").unwrap().flags(),
+            "00"
+        );
         assert_eq!((given.span_id(), next.span_id()), ("00f067aa0ba902b7", "aea5966c26f8ad90"));
         for made in [root, next] {
             assert_eq!(TraceParent::parse(made.as_str()), Ok(made));

@@ -72,7 +72,12 @@ async fn who_interrupts_a_server_that_stops_does_not_wait_for_it() {
 
     server.signal("INT");
     server.logged("shutting down");
-    server.signal("INT");
+    // What comes at the same moment counts as one, so it is told more than once.
+    eventually("it ends", async || {
+        server.signal("INT");
+        server.has_ended().then_some(())
+    })
+    .await;
 
     let ended = server.ended();
     assert_eq!(ended.status.code(), Some(130));

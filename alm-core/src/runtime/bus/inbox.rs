@@ -285,8 +285,9 @@ impl Inbox {
                     match heads.next().await {
                         Ok(head) => {
                             backoff.reset();
-                            if !self.is_own(head.log)
-                                && head.position > Position::START
+                            if self.is_own(head.log) {
+                                self.notice_a_copy(head.log);
+                            } else if head.position > Position::START
                                 && let Some(log) = self.log(head.log)
                             {
                                 log.announced(head.position);
@@ -300,6 +301,14 @@ impl Inbox {
             let delay = backoff.next(self.alm.random());
             tracing::debug!(error = &failed as &dyn std::error::Error, ?delay, "no heads are heard");
             timer.sleep(delay).await;
+        }
+    }
+
+    /// Whoever announces the log of this store has it. Under another identity that is a copy, which is taken for what stood in the log
+    /// before.
+    fn notice_a_copy(&self, log: LogId) {
+        if log != self.alm.inner.store.log_id() {
+            tracing::warn!(%log, "a copy of this store works on the same bus: neither hears the other");
         }
     }
 

@@ -61,7 +61,8 @@ struct State {
 /// Who reads it no more is not behind: another process reads it now, or no one any longer.
 impl Drop for RemoteLog {
     fn drop(&mut self) {
-        for consumer in &self.lock().readers {
+        let state = self.lock();
+        for (consumer, _) in state.readers.iter().zip(&state.saved).filter(|(_, saved)| saved.is_some()) {
             remote_lag(self.id, consumer, 0);
         }
     }
