@@ -173,7 +173,6 @@ impl PostgresOptions {
     }
 }
 
-/// Without the password, which `sqlx` would show.
 /// Where the schema is: host or socket, port, database and schema, without who works on it and the password.
 impl fmt::Display for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,6 +186,7 @@ impl fmt::Display for PostgresOptions {
     }
 }
 
+/// Without the password, which `sqlx` would show.
 impl fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresOptions")
