@@ -24,23 +24,19 @@ impl TraceParent {
         let hex =
             |part: &str, len: usize| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let set = |part: &str| part.bytes().any(|b| b != b'0');
+        let is_formed = |trace: &str, parent: &str, flags: &str| {
+            hex(trace, 32) && set(trace) && hex(parent, 16) && set(parent) && hex(flags, 2)
+        };
         let parts: Vec<&str> = text.splitn(5, '-').collect();
         match parts.as_slice() {
-            [version, trace, parent, flags, rest @ ..]
-                if hex(trace, 32) && set(trace) && hex(parent, 16) && set(parent) && hex(flags, 2) =>
+            ["00", trace, parent, flags] if is_formed(trace, parent, flags) => Ok(Self(text)),
+            [version, trace, parent, flags, ..]
+                if hex(version, 2) && !["00", "ff"].contains(version) && is_formed(trace, parent, flags) =>
             {
-                match *version {
-                    "00" if rest.is_empty() => return Ok(Self(text)),
-                    "00" | "ff" => {}
-                    version if hex(version, 2) => {
-                        return Ok(Self(format!("00-{trace}-{parent}-{:02x}", u8::from(is_sampled(flags)))));
-                    }
-                    _ => {}
-                }
+                Ok(Self(format!("00-{trace}-{parent}-{}", known(flags))))
             }
-            _ => {}
+            _ => Err(Rejected::new("not-a-traceparent", "must be a W3C traceparent")),
         }
-        Err(Rejected::new("not-a-traceparent", "must be a W3C traceparent"))
     }
 
     /// A trace that begins here, sampled; its id and that of its first span are random as far as these UUIDs are.
@@ -66,7 +62,7 @@ impl TraceParent {
 
     /// What its flags say that has a meaning in version 00, as two hex digits: `01`, who began the trace may keep it; `00`, he does not.
     pub fn flags(&self) -> &'static str {
-        if is_sampled(&self.0[53..]) { "01" } else { "00" }
+        known(&self.0[53..])
     }
 
     /// The id of the span that it was sent from, 16 hex digits.
@@ -75,9 +71,9 @@ impl TraceParent {
     }
 }
 
-/// Whether these flags, in hex, say so.
-fn is_sampled(flags: &str) -> bool {
-    u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1)
+/// Of flags, in hex, the one that version 00 knows: sampled.
+fn known(flags: &str) -> &'static str {
+    if u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1) { "01" } else { "00" }
 }
 
 /// The last half of a UUID: in one of version 7 it is random but for two bits, and so never zero.
