@@ -44,9 +44,9 @@ impl Rotation {
     #[must_use]
     pub fn done(&self, consumers: &[(ConsumerName, Position)]) -> Position {
         let relay = ConsumerName::relay();
-        let is_untold = !self.forget.contains(&relay) && consumers.iter().all(|(name, _)| *name != relay);
-        let counted = consumers.iter().filter(|(name, _)| !self.forget.contains(name));
-        counted.map(|(_, position)| *position).min().filter(|_| !is_untold).unwrap_or(Position::START)
+        let missing = consumers.iter().all(|(name, _)| *name != relay).then_some((relay, Position::START));
+        let counted = consumers.iter().chain(&missing).filter(|(name, _)| !self.forget.contains(name));
+        counted.map(|(_, position)| *position).min().unwrap_or(Position::START)
     }
 }
 

@@ -61,10 +61,9 @@ struct State {
 /// Who reads it no more is not behind: another process reads it now, or no one any longer.
 impl Drop for RemoteLog {
     fn drop(&mut self) {
-        let state = self.lock();
-        for (consumer, _) in state.readers.iter().zip(&state.saved).filter(|(_, saved)| saved.is_some()) {
-            remote_lag(self.id, consumer, 0);
-        }
+        let mut state = self.lock();
+        state.announced = Position::START;
+        state.report(self.id);
     }
 }
 
