@@ -121,19 +121,14 @@ impl Inbox {
                         }
                     }
                 };
-                let mut next = pin!(next);
-                // The bell rings often. Only for something to acknowledge is a wait given up.
-                loop {
-                    match select(next.as_mut(), pin!(self.done_bell.notified())).await {
-                        Either::Left((came, _)) => break Some(came),
-                        Either::Right(_) => done = self.take_done(),
-                    }
-                    if !done.is_empty() {
-                        break None;
+                match select(pin!(next), pin!(self.some_done())).await {
+                    Either::Left((came, _)) => came,
+                    Either::Right((tags, _)) => {
+                        done = tags;
+                        continue;
                     }
                 }
             };
-            let Some(came) = came else { continue };
             match came {
                 Some(Ok(deliveries)) => {
                     backoff.reset();
@@ -226,6 +221,17 @@ impl Inbox {
             }
         }
         done
+    }
+
+    /// The deliveries that are done, once there are some. The bell rings also when there are none, and no wait is given up for that.
+    async fn some_done(&self) -> Vec<DeliveryTag> {
+        loop {
+            let done = self.take_done();
+            if !done.is_empty() {
+                return done;
+            }
+            self.done_bell.notified().await;
+        }
     }
 
     /// What an earlier subscription gave comes again, so it is kept no longer than it is needed.
