@@ -4,14 +4,7 @@
 //! what there is at once, and when there is nothing, for one message, whenever it comes. A wait may be dropped at any point, and often
 //! is: what it has pulled, asked and found out is there for the next one.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use alm_core::{
     changeset::ConsumerName,
@@ -21,7 +14,7 @@ use alm_core::{
 use async_nats::{StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::json;
 use tokio::{
     runtime::Handle,
@@ -96,14 +89,20 @@ struct Request {
     until: Instant,
 }
 
+impl Request {
+    /// A message of it has come. Whether that was the last one.
+    fn is_over_by_one(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+}
+
 /// What has come of a request.
 enum Came {
     Message,
     /// It is over.
     End,
-    /// Nothing for a moment.
-    Lull,
-    /// It is to be looked at again.
+    /// Nothing for now; it is to be looked at again.
     Again,
     /// Consumer or stream may be gone.
     Lost(BackendError),
@@ -120,16 +119,15 @@ impl NatsSubscription {
         let pull = Some(Pull { period, log: info.log, request: None });
         let (pulled, unacknowledged) = (VecDeque::new(), Unacknowledged::default());
         let subscriber = Some(subscriber);
-        let (requests, waits, losses) = (0, false, 0);
         Ok(Self {
             bus,
             consumer,
             inbox,
             subscriber,
             pull,
-            requests,
-            waits,
-            losses,
+            requests: 0,
+            waits: false,
+            losses: 0,
             pulled,
             unacknowledged,
             log: info.log,
@@ -140,21 +138,21 @@ impl NatsSubscription {
     async fn pull(&mut self, limit: usize) -> Result<(), BackendError> {
         loop {
             self.prepare().await?;
-            if self.asks_for().is_none() {
+            if !self.is_asking() {
                 let missing = limit - self.pulled.len().min(limit - 1);
                 self.request(if self.waits { 1 } else { missing }).await?;
             }
             match self.answer().await? {
                 Came::Message => {
                     (self.waits, self.losses) = (false, 0);
-                    if self.asks_for().is_none() || self.pulled.len() >= limit {
+                    if !self.is_asking() || self.pulled.len() >= limit {
                         return Ok(());
                     }
                 }
                 // What has come before is to be given.
-                Came::End | Came::Lull | Came::Again | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
+                Came::End | Came::Again | Came::Lost(_) if !self.pulled.is_empty() => return Ok(()),
                 Came::End => (self.waits, self.losses) = (true, 0),
-                Came::Lull | Came::Again => {}
+                Came::Again => {}
                 Came::Lost(error) => {
                     self.bus.forget().await;
                     self.pull = None;
@@ -167,9 +165,9 @@ impl NatsSubscription {
         }
     }
 
-    /// The request that may still be answered.
-    fn asks_for(&self) -> Option<&Request> {
-        self.pull.as_ref()?.request.as_ref()
+    /// Whether there is a request that may still be answered.
+    fn is_asking(&self) -> bool {
+        self.pull.as_ref().is_some_and(|pull| pull.request.is_some())
     }
 
     /// The consumer is there afterwards, also if the server has lost it since.
@@ -227,7 +225,7 @@ impl NatsSubscription {
         let message = match message {
             Ok(Some(message)) => message,
             Ok(None) => return Err(not_applied(BackendErrorKind::Unavailable, "next", "the connection was closed")),
-            Err(_) if !self.pulled.is_empty() => return Ok(Came::Lull),
+            Err(_) if !self.pulled.is_empty() => return Ok(Came::Again),
             Err(_) => {
                 let lost =
                     unknown(BackendErrorKind::Timeout, "next", "the server has forgotten the consumer's request");
@@ -258,8 +256,7 @@ impl NatsSubscription {
         };
         let given = Given { log: pull.log, sequence, reply };
         self.pulled.push_back(Pulled { given, subject: message.subject, payload: message.payload });
-        request.left = request.left.saturating_sub(1);
-        if request.left == 0 {
+        if request.is_over_by_one() {
             pull.request = None;
         }
         Ok(Came::Message)
@@ -318,27 +315,24 @@ impl Subscription for NatsSubscription {
         let period = self.bus.link.up("ack").await?;
         let log = self.bus.stream(period, "ack").await?.log;
         let link = &self.bus.link;
-        // One that fails takes none with it that is on its way: those that were heard need not come again. The rest would only wait as
-        // long for nothing.
-        let has_failed = &AtomicBool::new(false);
-        let acks = pending.into_iter().map(|(tag, given)| async move {
-            if has_failed.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
+        let mut acks = pending.into_iter().map(|(tag, given)| async move {
             // What the stream of that time had will not come again.
             if given.log == log {
-                let acked = link.request(period, "ack", given.reply, Bytes::from_static(b"+ACK")).await;
-                acked.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;
+                link.request(period, "ack", given.reply, Bytes::from_static(b"+ACK")).await?;
             }
-            Ok::<_, BackendError>(Some(tag))
+            Ok::<_, BackendError>(tag)
         });
-        let mut acks = stream::iter(acks).buffer_unordered(ACKS);
+        let mut on_their_way: FuturesUnordered<_> = acks.by_ref().take(ACKS).collect();
         let mut failed = None;
-        while let Some(acked) = acks.next().await {
+        while let Some(acked) = on_their_way.next().await {
             match acked {
-                Ok(Some(tag)) => self.unacknowledged.done(tag),
-                Ok(None) => {}
+                Ok(tag) => self.unacknowledged.done(tag),
                 Err(error) => failed = Some(error),
+            }
+            // One that fails takes none with it that is on its way: those that are heard need not come again. The rest would only wait as
+            // long for nothing.
+            if failed.is_none() {
+                on_their_way.extend(acks.next());
             }
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
@@ -398,8 +392,7 @@ async fn give_back(giving: Giving, mut subscriber: Subscriber, held: Vec<Subject
                 Ok(Some(message)) => match delivery(&message) {
                     Some((reply, _)) => {
                         nak(reply).await;
-                        request.left = request.left.saturating_sub(1);
-                        if request.left == 0 {
+                        if request.is_over_by_one() {
                             break;
                         }
                     }
