@@ -16,7 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
-    time::sleep,
+    time::timeout,
 };
 
 use crate::{
@@ -144,12 +144,8 @@ fn terminated() -> Result<impl Future<Output = ()>, Box<dyn Error>> {
         let stops_already = told.send(()).is_err();
         if !(stops_already && is_interrupt) {
             // One that was sent to a whole group, and passed on to its members besides, is one.
-            sleep(AT_ONCE).await;
-            drop(interrupt);
-            match signal(SignalKind::interrupt()) {
-                Ok(mut again) => drop(again.recv().await),
-                Err(_) => return,
-            }
+            let _ = timeout(AT_ONCE, async { while interrupt.recv().await.is_some() {} }).await;
+            interrupt.recv().await;
         }
         tracing::warn!("interrupted while it stops: what runs is given up");
         std::process::exit(130);
