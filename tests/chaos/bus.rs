@@ -8,7 +8,7 @@ use std::{
 use alm_test_support::LONG;
 use async_nats::{
     HeaderMap,
-    jetstream::{self, Context, message::StreamMessage, stream::Stream},
+    jetstream::{self, Context, consumer::Info, message::StreamMessage, stream::Stream},
 };
 use futures_util::TryStreamExt;
 
@@ -32,23 +32,22 @@ impl Bus {
         self.0.get_stream(STREAM).await.ok()
     }
 
-    /// How many messages each service has not read, and how many it has read and not acknowledged.
-    pub(crate) async fn left(&self) -> BTreeMap<String, (u64, usize)> {
-        let Some(stream) = self.stream().await else { return BTreeMap::new() };
-        let consumers = stream.consumers().try_collect::<Vec<_>>().await.unwrap_or_default();
-        consumers
-            .into_iter()
-            .map(|consumer| (consumer.name, (consumer.num_pending, consumer.num_ack_pending)))
-            .collect()
+    /// What the server tells of each service that reads.
+    async fn consumers(&self) -> Vec<Info> {
+        let Some(stream) = self.stream().await else { return Vec::new() };
+        stream.consumers().try_collect().await.unwrap_or_default()
     }
 
-    /// What the server tells of each service that reads, a second later.
+    /// How many messages each service has not read, and how many it has read and not acknowledged.
+    pub(crate) async fn left(&self) -> BTreeMap<String, (u64, usize)> {
+        let consumers = self.consumers().await.into_iter();
+        consumers.map(|consumer| (consumer.name, (consumer.num_pending, consumer.num_ack_pending))).collect()
+    }
+
+    /// How each service reads, in a line.
     async fn told(&self) -> String {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let Some(stream) = self.stream().await else { return "there is no stream".to_owned() };
-        let consumers = stream.consumers().try_collect::<Vec<_>>().await.unwrap_or_default();
-        let lines = consumers.iter().map(|consumer| {
-            let jetstream::consumer::Info { name, delivered, ack_floor, num_waiting, num_redelivered, .. } = consumer;
+        let consumers = self.consumers().await;
+        let lines = consumers.iter().map(|Info { name, delivered, ack_floor, num_waiting, num_redelivered, .. }| {
             format!(
                 "{name}: {delivered:?}, acknowledged {ack_floor:?}, {num_waiting} waiting, {num_redelivered} again\n"
             )
@@ -59,15 +58,17 @@ impl Bus {
     /// Waits until every service has acknowledged every message, but for so many that never can be. Else says what is left.
     pub(crate) async fn is_read(&self, hopeless: usize) -> Result<(), String> {
         let deadline = Instant::now() + 2 * LONG;
+        let before = self.told().await;
         loop {
             let left = self.left().await;
             if left.len() == CONSUMERS && left.values().all(|(unread, held)| *unread == 0 && *held <= hopeless) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                // Twice, so that it is seen what goes on.
-                let (then, now) = (self.told().await, self.told().await);
-                return Err(format!("of the messages are not read and not acknowledged: {left:?}\n{then}\n{now}"));
+                let now = self.told().await;
+                return Err(format!(
+                    "of the messages are not read and not acknowledged: {left:?}\nbefore:\n{before}\nnow:\n{now}"
+                ));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alm_bus_nats::NatsOptions;
-use alm_core::ports::{BackendErrorKind, BusState, DeliveryTag, EventBus};
+use alm_core::ports::{BackendErrorKind, BusState, DeliveryTag, EventBus, Subscription};
 use alm_test_support::nats::NatsServer;
 use tokio::time::{Instant, timeout};
 
@@ -12,6 +12,16 @@ use crate::given::{a_log, a_name, connect, events, fault, ids_of, is, options, s
 /// As a service has it: what is not acknowledged would come again after half a minute by itself.
 fn slow(server: &NatsServer) -> NatsOptions {
     options(&server.url(), &a_name()).ack_wait(Duration::from_secs(30))
+}
+
+/// Waits for so many deliveries, and acknowledges none. Says in how many times they came.
+async fn hold(subscription: &mut dyn Subscription, count: usize) -> usize {
+    let (mut given, mut times) = (0, 0);
+    while given < count {
+        given += timeout(Duration::from_secs(10), subscription.next(512)).await.expect("they come").unwrap().len();
+        times += 1;
+    }
+    times
 }
 
 #[tokio::test]
@@ -50,19 +60,12 @@ async fn what_comes_again_comes_many_at_once() {
     let published = events(a_log(), 1, 200);
     bus.publish(&published).await.unwrap();
     let mut first = subscribe(&bus, "reader").await;
-    let mut given = 0;
-    while given < 200 {
-        given += first.next(512).await.unwrap().len();
-    }
+    hold(first.as_mut(), 200).await;
     drop(first);
 
     // Each time costs a round trip, and the next one waits for what is done with what came.
     let mut second = subscribe(&bus, "reader").await;
-    let (mut came, mut times) = (0, 0);
-    while came < 200 {
-        came += second.next(512).await.unwrap().len();
-        times += 1;
-    }
+    let times = hold(second.as_mut(), 200).await;
     assert!(times <= 100, "{times} times: each by itself");
 }
 
@@ -133,10 +136,7 @@ async fn what_a_subscription_held_comes_to_the_next_at_once_also_when_its_bus_is
         // The same again and again: nothing is ever acknowledged.
         let bus = connect(options.clone()).await;
         let mut reader = subscribe(&bus, "reader").await;
-        let mut given = 0;
-        while given < 500 {
-            given += timeout(Duration::from_secs(10), reader.next(512)).await.expect("they come").unwrap().len();
-        }
+        hold(reader.as_mut(), 500).await;
         // It asks for more, too, and what it gives back may be what it gets.
         assert!(timeout(Duration::from_millis(50), reader.next(512)).await.is_err());
         drop(reader);

@@ -20,21 +20,26 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(text).unwrap()
 }
 
+/// A request whose handler waits for its body, of 18 bytes.
+async fn slow_request(address: &str) -> TcpStream {
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /apps HTTP/1.1\r\nhost: alm\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 18\r\nexpect: 100-continue\r\n\r\n",
+        token(&alm_core::Principal::system())
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut slow, "100 Continue\r\n\r\n").await;
+    slow
+}
+
 #[tokio::test]
 async fn a_request_that_runs_is_finished_before_the_server_stops() {
     for signal in ["TERM", "INT"] {
         let mut server = Process::serve(&[("JWT_SECRET", str::from_utf8(SECRET).unwrap())]);
         let address = server.logged("listening")["address"].as_str().unwrap().to_owned();
-        let mut slow = TcpStream::connect(&address).await.unwrap();
+        let mut slow = slow_request(&address).await;
         let idle = TcpStream::connect(&address).await.unwrap();
-        let head = format!(
-            "POST /apps HTTP/1.1\r\nhost: alm\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-             content-length: 18\r\nexpect: 100-continue\r\n\r\n",
-            token(&alm_core::Principal::system())
-        );
-        slow.write_all(head.as_bytes()).await.unwrap();
-        // From here on the handler waits for the body.
-        read_until(&mut slow, "100 Continue\r\n\r\n").await;
 
         server.signal(signal);
         server.logged("shutting down");
@@ -61,14 +66,7 @@ async fn a_request_that_runs_is_finished_before_the_server_stops() {
 async fn who_interrupts_a_server_that_stops_does_not_wait_for_it() {
     let mut server = Process::serve(&[("JWT_SECRET", str::from_utf8(SECRET).unwrap())]);
     let address = server.logged("listening")["address"].as_str().unwrap().to_owned();
-    let mut slow = TcpStream::connect(&address).await.unwrap();
-    let head = format!(
-        "POST /apps HTTP/1.1\r\nhost: alm\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: 18\r\nexpect: 100-continue\r\n\r\n",
-        token(&alm_core::Principal::system())
-    );
-    slow.write_all(head.as_bytes()).await.unwrap();
-    read_until(&mut slow, "100 Continue\r\n\r\n").await;
+    let _slow = slow_request(&address).await;
 
     server.signal("INT");
     server.logged("shutting down");
