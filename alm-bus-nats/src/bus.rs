@@ -94,6 +94,10 @@ impl NatsBus {
         })))
     }
 
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// Sends what is written, and what dropped subscriptions give back, and ends the connection: each within the time that a request may
     /// take. Calls fail afterwards.
     pub async fn close(&self) {

@@ -28,6 +28,7 @@
 mod acks;
 mod api;
 mod bus;
+mod checkpoints;
 mod consumer;
 mod fault;
 mod heads;
@@ -42,4 +43,5 @@ mod subscription;
 mod url;
 
 pub use bus::NatsBus;
+pub use checkpoints::NatsCheckpoints;
 pub use options::{NatsOptions, OptionsError, Storage};

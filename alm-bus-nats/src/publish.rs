@@ -128,23 +128,36 @@ fn message(event: &Event) -> PublishMessage {
 }
 
 fn why(error: PublishError) -> Why {
+    match error.kind() {
+        PublishErrorKind::StreamNotFound => Why::NoStream("no stream takes the events"),
+        PublishErrorKind::Other
+            if refused(&error).is_some_and(|why| why.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM) =>
+        {
+            Why::NoStream("the stream takes less than an event may need")
+        }
+        _ => Why::Fault(fault(error, "publish")),
+    }
+}
+
+/// What the stream has answered, if it was not that it has the message.
+fn refused(error: &PublishError) -> Option<&jetstream::Error> {
+    error.source()?.downcast_ref()
+}
+
+/// A publication that may have been stored or not.
+pub(crate) fn fault(error: PublishError, operation: &'static str) -> BackendError {
     let kind = match error.kind() {
-        PublishErrorKind::StreamNotFound => return Why::NoStream("no stream takes the events"),
         // That is the fault of the server: none that is used takes less than an event may need.
         PublishErrorKind::MaxPayloadExceeded => BackendErrorKind::NotWritable,
         PublishErrorKind::TimedOut => BackendErrorKind::Timeout,
-        PublishErrorKind::BrokenPipe => BackendErrorKind::Unavailable,
+        PublishErrorKind::BrokenPipe | PublishErrorKind::StreamNotFound => BackendErrorKind::Unavailable,
         PublishErrorKind::MaxAckPending => BackendErrorKind::Overloaded,
         PublishErrorKind::WrongLastMessageId | PublishErrorKind::WrongLastSequence => BackendErrorKind::Internal,
-        PublishErrorKind::Other => match error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()) {
-            Some(refused) if refused.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => {
-                return Why::NoStream("the stream takes less than an event may need");
-            }
-            Some(refused) => kind_of(refused.code(), refused.error_code()),
-            None => BackendErrorKind::Unavailable,
-        },
+        PublishErrorKind::Other => {
+            refused(&error).map_or(BackendErrorKind::Unavailable, |why| kind_of(why.code(), why.error_code()))
+        }
     };
-    Why::Fault(unknown(kind, "publish", error))
+    unknown(kind, operation, error)
 }
 
 #[cfg(test)]

@@ -24,6 +24,11 @@ impl Subjects {
         self.topics.get(&event_type).cloned()
     }
 
+    /// Those of events, heads and replays, as patterns.
+    pub(crate) fn all(&self) -> [String; 3] {
+        [self.events.clone(), self.heads.to_string(), format!("{}.*", self.replay)]
+    }
+
     pub(crate) fn replay(&self, log: LogId) -> String {
         format!("{}.{log}", self.replay)
     }

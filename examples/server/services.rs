@@ -52,7 +52,7 @@ pub(crate) async fn run(
     let bus = connected(settings).await?;
     let mut alm = built(settings, services, &storage, Some(&jwt), bus.clone());
     if services.has(SourceService::AuditService)
-        && let Some(tree) = audit::key::tree(settings, &storage).await?
+        && let Some(tree) = audit::key::tree(settings, &storage, bus.as_ref()).await?
     {
         alm = alm.audit_tree(tree);
     }

@@ -147,6 +147,9 @@ pub(crate) struct Settings {
     /// A file to which each checkpoint of the audit log is appended, best on another machine
     #[arg(long, env, value_name = "FILE", global = true)]
     pub(crate) audit_checkpoint_file: Option<PathBuf>,
+    /// A subject of NATS on which each checkpoint of the audit log is published, and which a stream keeps (docs/nats.md)
+    #[arg(long, env, value_name = "SUBJECT", global = true)]
+    pub(crate) audit_checkpoint_subject: Option<String>,
     /// Verifies the whole audit log once in so many hours, and reports it as a metric; 0: never
     #[arg(long, env, default_value_t = 24, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(0..=8760), global = true)]
     pub(crate) audit_verify_hours: u32,

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use alm_bus_nats::NatsBus;
 use alm_core::{
     ports::{BackendError, CheckpointOutlet, KeptCheckpoint},
     services::AuditTree,
@@ -21,7 +22,11 @@ use crate::{
 };
 
 /// The tree over the audit log; none when it is not signed.
-pub(crate) async fn tree(settings: &Settings, storage: &Storage) -> Result<Option<AuditTree>, Box<dyn Error>> {
+pub(crate) async fn tree(
+    settings: &Settings,
+    storage: &Storage,
+    bus: Option<&NatsBus>,
+) -> Result<Option<AuditTree>, Box<dyn Error>> {
     let is_signed = storage.tree().newest_checkpoint().await?.is_some();
     let key = match &settings.audit_key {
         Some(key) => Some(key.expose().to_owned()),
@@ -45,6 +50,11 @@ pub(crate) async fn tree(settings: &Settings, storage: &Storage) -> Result<Optio
     }
     if let Some(path) = &settings.audit_checkpoint_file {
         tree = tree.publishing(Arc::new(CheckpointFile::at(path.clone())?));
+    }
+    if let Some(subject) = &settings.audit_checkpoint_subject {
+        let bus = bus.ok_or("AUDIT_CHECKPOINT_SUBJECT is a subject of NATS, so it needs NATS_URL")?;
+        let outlet = bus.checkpoints(subject).map_err(|error| format!("AUDIT_CHECKPOINT_SUBJECT: {error}"))?;
+        tree = tree.publishing(Arc::new(outlet));
     }
     Ok(Some(tree))
 }

@@ -3,7 +3,11 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use alm_store_postgres::sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
-use alm_test_support::postgres::{Durability, Server};
+use alm_test_support::{
+    nats::NatsServer,
+    postgres::{Durability, Server},
+};
+use async_nats::jetstream::{self, stream::Config};
 use serde_json::{Value, json};
 
 use super::{Clients as _, Process, run};
@@ -159,6 +163,50 @@ async fn a_log_in_postgresql_is_signed_with_the_key_that_is_given() {
     // then
     let said = audit(&["verify"], &settings, 1);
     assert_eq!(said[1], "tampered with from entry 3 on: entry 3 is missing");
+}
+
+#[tokio::test]
+async fn checkpoints_leave_by_nats_too_and_are_what_a_log_is_verified_by() {
+    // given
+    let nats = tokio::task::spawn_blocking(NatsServer::start).await.unwrap();
+    let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let subject = "checkpoints.alm";
+    let kept = Config { name: "CHECKPOINTS".to_owned(), subjects: vec![subject.to_owned()], ..Config::default() };
+    let stream = context.create_stream(kept).await.unwrap();
+    let database = Sqlite::new();
+    let (nats_url, file) = (nats.url(), database.checkpoints());
+    let settings = [("DB_URL", &*database.url), ("NATS_URL", &*nats_url), ("AUDIT_CHECKPOINT_SUBJECT", subject)];
+
+    // when
+    signed(&settings, &file, 6).await;
+
+    // then
+    let newest = stream.get_last_raw_message_by_subject(subject).await.unwrap();
+    let outside = database.folder.path().join("from-nats");
+    fs::write(&outside, newest.payload).unwrap();
+    let settings = [("DB_URL", &*database.url)];
+    let from = ["verify", "--from", outside.to_str().unwrap()];
+    assert!(audit(&from, &settings, 0)[0].starts_with("6/6 entries, "));
+    let all_back = "DROP TRIGGER alm_audit_refuses_delete; DELETE FROM alm_audit; \
+                    DROP TRIGGER alm_tree_checkpoints_refuses_delete; DELETE FROM alm_tree_checkpoints; \
+                    DELETE FROM alm_tree_tiles";
+    database.execute(all_back).await;
+    assert!(audit(&from, &settings, 1)[1].contains("the log ends before entry 1"));
+}
+
+#[test]
+fn a_subject_that_no_checkpoint_can_go_to_stops_the_start_with_one_line() {
+    for (settings, says) in [
+        (&[("AUDIT_CHECKPOINT_SUBJECT", "a")][..], "needs NATS_URL"),
+        (&[("AUDIT_CHECKPOINT_SUBJECT", "a.>"), ("NATS_URL", "nats://localhost")][..], "must consist of"),
+        (&[("AUDIT_CHECKPOINT_SUBJECT", "alm.v1.a.b"), ("NATS_URL", "nats://localhost")][..], "one of the bus itself"),
+    ] {
+        let database = Sqlite::new();
+        let refused = run(&[], &[&[("PORT", "0"), ("DB_URL", &*database.url)], settings].concat());
+        let [line] = refused.stderr.as_slice() else { panic!("it is not one line: {:?}", refused.stderr) };
+        assert!(!refused.status.success() && line.starts_with("error: AUDIT_CHECKPOINT_SUBJECT"), "{line}");
+        assert!(line.contains(says), "{line}");
+    }
 }
 
 #[tokio::test]
