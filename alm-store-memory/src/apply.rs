@@ -77,10 +77,13 @@ impl State {
             Write::DeleteDeployment { id, expected } => self.delete_deployment(id, expected),
             Write::InsertUser(record) => self.insert_user(record),
             Write::UpdateUser { user, expected } => self.update_user(user, expected),
-            Write::SetPassword { username, password_hash } => {
+            Write::SetPassword { username, expected, old, new } => {
                 let record = self.user_record(&username)?;
+                if record.user.revision != expected || record.password_hash != old {
+                    return Err(StoreError::Conflict(Contention::Revision(Subject::User(username))));
+                }
                 let user = User { revision: record.user.revision.next(), ..record.user.clone() };
-                self.users.insert_mut(username, Arc::new(UserRecord { user, password_hash }));
+                self.users.insert_mut(username, Arc::new(UserRecord { user, password_hash: new }));
                 Ok(())
             }
             Write::RehashPassword { username, old, new } => {

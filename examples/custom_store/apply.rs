@@ -96,9 +96,12 @@ impl State {
             }
             Write::InsertUser(record) => self.insert_user(record),
             Write::UpdateUser { user, expected } => self.update_user(user, expected),
-            Write::SetPassword { username, password_hash } => {
-                let found = self.users.get_mut(&username).ok_or_else(|| no_such_user(username))?;
-                found.password_hash = password_hash;
+            Write::SetPassword { username, expected, old, new } => {
+                let found = self.users.get_mut(&username).ok_or_else(|| no_such_user(username.clone()))?;
+                if found.user.revision != expected || found.password_hash != old {
+                    return Err(StoreError::Conflict(Contention::Revision(Subject::User(username))));
+                }
+                found.password_hash = new;
                 found.user.revision = found.user.revision.next();
                 Ok(())
             }

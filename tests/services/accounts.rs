@@ -1,18 +1,19 @@
 //! Accounts, log-ins and refusals.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use alm_core::{
     Alm, Context, Error,
-    domain::{AppId, EventData, Grant, NewUser, Password, Role, User, Username},
+    domain::{AppId, EventData, Grant, NewUser, Password, Role, User, UserUpdate, Username},
     policy::Action,
-    ports::{AppFilter, AuditFilter, Reader},
+    ports::{AppFilter, AuditFilter, Reader, Store},
     services::{IssuedTokens, Limit, Precondition},
     testing::{
-        Call, Fault, ManualClock,
+        Call, Fault, Faulty, Gate, ManualClock, Operation,
         inspect::{log_of, settle},
     },
 };
@@ -42,7 +43,10 @@ fn new_user(username: &str, password: &str) -> NewUser {
 }
 
 fn alm_with(hasher: Arc<FakeHasher>) -> Alm {
-    let store = Arc::new(MemoryStore::new());
+    alm_of(Arc::new(MemoryStore::new()), hasher)
+}
+
+fn alm_of(store: Arc<dyn Store>, hasher: Arc<FakeHasher>) -> Alm {
     Alm::builder(store)
         .clock(ManualClock::at(0))
         .password_hasher(hasher)
@@ -276,6 +280,51 @@ async fn a_user_sets_its_own_password_an_admin_everyones() {
         .map(|event| format!("{} by {}", event.subject, event.actor))
         .collect();
     assert_eq!(changed, ["users/carol by carol", "users/dave by ada"]);
+}
+
+/// The first has read the account, and is at the commit.
+#[tokio::test]
+async fn a_password_is_not_set_on_an_account_that_is_another_meanwhile() {
+    for (meanwhile, code) in
+        [("a password", "contended"), ("a role", "contended"), ("deleted", "not-found"), ("made anew", "contended")]
+    {
+        // given
+        let (store, gate) = (Arc::new(MemoryStore::new()), Gate::closed());
+        let alm = alm_of(store.clone(), Arc::default());
+        create(&alm, "carol").await;
+        let held = gate.clone();
+        let plan = move |call: &Call<'_>| match call.operation {
+            Operation::Commit => Fault::Hold(held.clone()),
+            _ => Fault::None,
+        };
+        let slow = alm_of(Arc::new(Faulty::over(store, plan)), Arc::default());
+
+        // when
+        let set =
+            async |alm: &Alm, text| alm.accounts().set_password(&admin(), &name("carol"), &password(text), None).await;
+        let change = async {
+            gate.holds(1).await;
+            match meanwhile {
+                "a password" => set(&alm, "another horse").await.unwrap(),
+                "a role" => {
+                    let update = UserUpdate { role: Role::Admin, grants: BTreeSet::new() };
+                    drop(alm.accounts().update(&admin(), &name("carol"), update, &Precondition::none()).await.unwrap());
+                }
+                _ => alm.accounts().delete(&admin(), &name("carol")).await.unwrap(),
+            }
+            if meanwhile == "made anew" {
+                create(&alm, "carol").await;
+            }
+            let left = alm.store().user(&name("carol")).await.unwrap();
+            gate.open();
+            left
+        };
+        let (refused, left) = tokio::join!(set(&slow, "third horse"), change);
+
+        // then
+        assert_eq!(refused.unwrap_err().code(), code, "{meanwhile}");
+        assert_eq!(alm.store().user(&name("carol")).await.unwrap(), left, "{meanwhile}");
+    }
 }
 
 #[tokio::test]

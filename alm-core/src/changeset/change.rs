@@ -96,11 +96,13 @@ impl Change {
         Self::with(Write::DeleteUser { username: username.clone() }, Subject::User(username.clone()), data)
     }
 
-    /// The account has another password.
-    pub fn password_changed(username: &Username, password_hash: PasswordHash) -> Self {
+    /// The account, which was as `record` says, has another password.
+    pub fn password_changed(record: &UserRecord, new: PasswordHash) -> Self {
+        let username = record.user.username.clone();
         let data = EventData::PasswordChanged(UserData { user: username.clone() });
-        let write = Write::SetPassword { username: username.clone(), password_hash };
-        Self::with(write, Subject::User(username.clone()), data)
+        let (expected, old) = (record.user.revision, record.password_hash.clone());
+        let write = Write::SetPassword { username: username.clone(), expected, old, new };
+        Self::with(write, Subject::User(username), data)
     }
 
     /// Someone logged in by other means than a session of ALM. Nothing is written but the event.

@@ -71,12 +71,17 @@ pub enum Write {
         /// The revision that it was decided on.
         expected: Revision,
     },
-    /// Another password for an account, at its next revision.
+    /// Another password for an account, at its next revision. It must be at the revision that this was decided on and have the old
+    /// password still: two who set one password do not both do so, and an account that was made anew keeps its own.
     SetPassword {
         /// Whose.
         username: Username,
+        /// The revision that it was decided on.
+        expected: Revision,
+        /// The hash so far.
+        old: PasswordHash,
         /// The hash of the new one.
-        password_hash: PasswordHash,
+        new: PasswordHash,
     },
     /// The same password of an account, hashed anew; its revision stays. When the password is another by now, or the account is gone,
     /// this changes nothing.

@@ -223,6 +223,7 @@ pub trait Committer: Send + Sync {
     ///   `a_deployment_is_changed_only_at_its_revision`, `an_account_that_is_not_there_is_neither_changed_nor_deleted`,
     ///   `another_password_changes_the_revision_and_nothing_else`,
     ///   `an_account_is_changed_only_at_its_revision`, `a_credential_is_renewed_only_at_its_revision`.
+    /// - A password is set only in the place of the one that it was decided on, also at the same revision. Checked by `a_password_is_changed_only_from_what_it_was`.
     /// - A password that is hashed anew is the same one. Checked by `a_password_is_hashed_anew_as_long_as_it_is_the_same`.
     /// - Guards are the only rule about parents: a child may be committed without its parent and may outlive it, until
     ///   the cascade has seen the deletion. So no foreign keys. Checked by `a_version_reads_back_as_it_was_committed`,

@@ -6,7 +6,7 @@ use crate::{
     changeset::{Change, Changeset},
     domain::{Invalid, NewUser, Password, Role, Subject, Timestamp, User, UserRecord, UserUpdate, Username},
     policy::{Action, Principal, Rule},
-    ports::PasswordHasher,
+    ports::{Contention, PasswordHasher, StoreError},
 };
 
 use super::{Alm, Context, Created, Error, Limit, Page, Precondition, throttle::network};
@@ -97,7 +97,6 @@ impl Accounts<'_> {
         let subject = Subject::User(username.clone());
         let principal = alm.authorize(cx, Action::SetPassword, subject.clone()).await?;
         let hasher = self.hasher()?;
-        // Hashing is dear, so it is looked first; the commit looks again.
         let Some(record) = alm.inner.store.user(username).await? else { return Err(Error::NotFound(subject)) };
         let by_right = Rule { own: false, ..Action::SetPassword.rule() }.allows(principal, &subject.clone().into());
         if !by_right {
@@ -105,14 +104,13 @@ impl Accounts<'_> {
             self.check_current(cx, principal, &record, current).await?;
         }
         self.check(username, password).await?;
-        let password_hash = hasher.hash(password).await?;
-        // It takes a while: what was changed meanwhile must not be undone by one who could not ask for it any more.
-        let now = alm.inner.store.user(username).await?.ok_or(Error::NotFound(subject.clone()))?;
-        if now.user.revision != record.user.revision || now.user.created_at != record.user.created_at {
-            return Err(Error::Contended(subject));
+        // It takes a while: what was changed meanwhile must not be undone by one who could not ask for it any more, so the commit looks at
+        // what was read here.
+        let change = Change::password_changed(&record, hasher.hash(password).await?);
+        match alm.commit(cx, Changeset::of(alm.stamp(cx), change, alm.event_id())).await {
+            Err(Error::Store(StoreError::Conflict(Contention::Revision(_)))) => Err(Error::Contended(subject)),
+            done => done.map(drop),
         }
-        let changeset = Changeset::of(alm.stamp(cx), Change::password_changed(username, password_hash), alm.event_id());
-        alm.commit(cx, changeset).await.map(drop)
     }
 
     /// Fails unless who acts under the name of an account is its holder: in a session of it, or with no less than the account may itself.

@@ -166,8 +166,8 @@ impl Expected {
             }
             Write::DeleteDeployment { id, .. } => drop(self.deployments.remove(&id.get())),
             Write::InsertUser(record) => drop(self.users.insert(record.user.username.to_string(), record)),
-            Write::SetPassword { username, password_hash } => {
-                self.users.get_mut(username.as_str()).expect("an account").password_hash = password_hash;
+            Write::SetPassword { username, new, .. } => {
+                self.users.get_mut(username.as_str()).expect("an account").password_hash = new;
             }
             Write::DeleteUser { username } => drop(self.users.remove(username.as_str())),
             Write::RecordAudit(entry) => {
@@ -296,13 +296,11 @@ fn deployments(maker: &mut Maker) {
 
 fn accounts(maker: &mut Maker) {
     let ada = User::create(username("ada"), Role::Admin, BTreeSet::new(), at(1));
-    maker.add(Change::user_created(&UserRecord { user: ada, password_hash: PasswordHash::new("first") }));
+    let ada = UserRecord { user: ada, password_hash: PasswordHash::new("first") };
+    maker.add(Change::user_created(&ada));
     maker.add(Change::user_created(&account("bob")));
     maker.add(Change::user_created(&account("eve")));
-    maker.add(Change::password_changed(
-        &username("ada"),
-        PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
-    ));
+    maker.add(Change::password_changed(&ada, PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")));
     maker.add(Change::user_deleted(&username("eve")));
     maker.add(Change::login_succeeded(&username("ada")));
     maker.add(Change::login_failed(&username("eve")));

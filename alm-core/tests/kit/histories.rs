@@ -107,10 +107,11 @@ impl Accounts {
                 assert_eq!((record.user.revision, expected.next()), (expected, user.revision));
                 record.user = user;
             }
-            Write::SetPassword { username, password_hash } => {
+            Write::SetPassword { username, expected, old, new } => {
                 let record = self.users.get_mut(&username).unwrap();
+                assert_eq!((record.user.revision, &record.password_hash), (expected, &old));
                 record.user.revision = record.user.revision.next();
-                record.password_hash = password_hash;
+                record.password_hash = new;
             }
             Write::RehashPassword { username, old, new } => {
                 if let Some(record) = self.users.get_mut(&username).filter(|record| record.password_hash == old) {

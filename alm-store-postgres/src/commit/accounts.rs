@@ -50,13 +50,20 @@ pub(super) async fn why_not(connection: &mut PgConnection, username: &Username) 
 pub(super) async fn set_password(
     connection: &mut PgConnection,
     username: &Username,
-    hash: &PasswordHash,
+    expected: Revision,
+    old: &PasswordHash,
+    new: &PasswordHash,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query("UPDATE accounts SET password_hash = $2, revision = revision + 1 WHERE username = $1")
-        .bind(username.as_str())
-        .bind(hash.as_str().as_bytes())
-        .execute(connection)
-        .await?;
+    let done = sqlx::query(
+        "UPDATE accounts SET password_hash = $4, revision = revision + 1
+         WHERE username = $1 AND revision = $2 AND password_hash = $3",
+    )
+    .bind(username.as_str())
+    .bind(at_revision(expected))
+    .bind(old.as_str().as_bytes())
+    .bind(new.as_str().as_bytes())
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -169,9 +169,11 @@ async fn one(connection: &mut PgConnection, Decided { write, at }: Decided<'_>) 
             }
             Err(accounts::why_not(connection, &user.username).await?)
         }
-        Write::SetPassword { username, password_hash } => {
-            let changed = accounts::set_password(connection, username, password_hash).await?;
-            if changed { Ok(()) } else { Err(StoreError::NotFound(Subject::User(username.clone())).into()) }
+        Write::SetPassword { username, expected, old, new } => {
+            if accounts::set_password(connection, username, *expected, old, new).await? {
+                return Ok(());
+            }
+            Err(accounts::why_not(connection, username).await?)
         }
         Write::RehashPassword { username, old, new } => Ok(accounts::rehash(connection, username, old, new).await?),
         Write::DeleteUser { username } => {

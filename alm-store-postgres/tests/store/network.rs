@@ -7,7 +7,7 @@ use std::{
 
 use alm_core::{
     changeset::{Change, Changeset},
-    domain::{ChangesetId, PasswordHash, Position},
+    domain::{ChangesetId, Position},
     ports::{BackendError, BackendErrorKind, Committer, EventLog, Outcome, Reader, StoreError, TreeStore},
     testing::fixtures::{account, growth, of, username},
 };
@@ -128,9 +128,9 @@ async fn pass(mut store: UnixStream, mut server: Box<dyn Stream>, weather: Arc<M
     }
 }
 
-/// A changeset that is committed alone.
-fn alone() -> Changeset {
-    of(Change::password_changed(&username("ada"), PasswordHash::new("x".to_owned())))
+/// A changeset that is committed alone: it makes that account.
+fn alone(name: &str) -> Changeset {
+    of(Change::user_created(&account(name)))
 }
 
 /// A changeset that may be committed with others.
@@ -182,17 +182,18 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_its_receipt_tells() {
     let store = store(&place, &network).await;
 
     // when the server never hears of it
-    let never = alone();
+    let never = alone("never");
     let kind = fault_in(Weather::CutsBefore, &network, &store, &never).await;
     assert_eq!(kind, BackendErrorKind::Unavailable);
     assert_eq!(store.receipt(never.id()).await.unwrap(), None);
 
     // when the store never hears of it, at once or after it has waited
     let mut made = Vec::new();
-    for (weather, expected) in
-        [(Weather::CutsAfter, BackendErrorKind::Unavailable), (Weather::Swallows, BackendErrorKind::Timeout)]
-    {
-        let changeset = alone();
+    for (weather, expected, name) in [
+        (Weather::CutsAfter, BackendErrorKind::Unavailable, "cut"),
+        (Weather::Swallows, BackendErrorKind::Timeout, "swallowed"),
+    ] {
+        let changeset = alone(name);
         assert_eq!(fault_in(weather, &network, &store, &changeset).await, expected);
         assert!(store.receipt(changeset.id()).await.unwrap().is_some());
         made.push(changeset);

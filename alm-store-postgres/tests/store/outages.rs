@@ -342,7 +342,8 @@ async fn a_commit_that_is_given_up_at_any_point_leaves_no_transaction_open() {
     // when it is given up after it was asked once, twice and so on, until it is done before that
     let (mut times, mut was_given_up) = (1, false);
     loop {
-        let mut commit = Box::pin(store.commit(of(Change::password_changed(&username("ada"), hash()))));
+        let ada = store.user(&username("ada")).await.unwrap().unwrap();
+        let mut commit = Box::pin(store.commit(of(Change::password_changed(&ada, hash()))));
         let mut left = times;
         let done = poll_fn(|context| {
             if left == 0 {

@@ -92,8 +92,8 @@ async fn write(connection: &mut SqliteConnection, write: &Write, at: Timestamp) 
         Write::DeleteDeployment { id, expected } => deployments::delete(connection, *id, *expected).await,
         Write::InsertUser(record) => users::insert(connection, record).await,
         Write::UpdateUser { user, expected } => users::update(connection, user, *expected).await,
-        Write::SetPassword { username, password_hash } => {
-            users::set_password(connection, username, password_hash).await
+        Write::SetPassword { username, expected, old, new } => {
+            users::set_password(connection, username, *expected, old, new).await
         }
         Write::RehashPassword { username, old, new } => users::rehash(connection, username, old, new).await,
         Write::DeleteUser { username } => users::delete(connection, username).await,

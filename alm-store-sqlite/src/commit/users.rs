@@ -17,7 +17,9 @@ const INSERT: &str = "
     INSERT INTO alm_users (username, role, grants, created_at, revision, password_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const UPDATE: &str = "
     UPDATE alm_users SET role = ?3, grants = ?4, revision = ?5 WHERE username = ?1 AND revision = ?2";
-const SET_PASSWORD: &str = "UPDATE alm_users SET password_hash = ?2, revision = revision + 1 WHERE username = ?1";
+const SET_PASSWORD: &str = "
+    UPDATE alm_users SET password_hash = ?4, revision = revision + 1
+    WHERE username = ?1 AND revision = ?2 AND password_hash = ?3";
 const REHASH: &str = "UPDATE alm_users SET password_hash = ?3 WHERE username = ?1 AND password_hash = ?2";
 const DELETE: &str = "DELETE FROM alm_users WHERE username = ?1";
 
@@ -47,21 +49,22 @@ pub(super) async fn update(
         .bind(user.role.as_str())
         .bind(json_text(&user.grants)?)
         .bind(stored(user.revision.get())?);
-    match run(connection, statement).await?.rows_affected() {
-        0 => {
-            let subject = Subject::User(user.username.clone());
-            Err(unchanged(connection, EXISTS, user.username.as_str(), subject).await)
-        }
-        _ => Ok(()),
-    }
+    changed(connection, statement, &user.username).await
 }
 
 pub(super) async fn set_password(
     connection: &mut SqliteConnection,
     username: &Username,
-    hash: &PasswordHash,
+    expected: Revision,
+    old: &PasswordHash,
+    new: &PasswordHash,
 ) -> Result<(), StoreError> {
-    change(connection, sqlx::query(SET_PASSWORD).bind(username.as_str()).bind(hash.as_str()), username).await
+    let statement = sqlx::query(SET_PASSWORD)
+        .bind(username.as_str())
+        .bind(stored(expected.get())?)
+        .bind(old.as_str())
+        .bind(new.as_str());
+    changed(connection, statement, username).await
 }
 
 /// Puts `new` in the place of `old`, unless there is something else by now.
@@ -76,16 +79,20 @@ pub(super) async fn rehash(
 }
 
 pub(super) async fn delete(connection: &mut SqliteConnection, username: &Username) -> Result<(), StoreError> {
-    change(connection, sqlx::query(DELETE).bind(username.as_str()), username).await
+    match run(connection, sqlx::query(DELETE).bind(username.as_str())).await?.rows_affected() {
+        0 => Err(StoreError::NotFound(Subject::User(username.clone()))),
+        _ => Ok(()),
+    }
 }
 
-async fn change(
+/// Runs a change of an account that is as it was when it was decided.
+async fn changed(
     connection: &mut SqliteConnection,
     statement: Statement,
     username: &Username,
 ) -> Result<(), StoreError> {
     match run(connection, statement).await?.rows_affected() {
-        0 => Err(StoreError::NotFound(Subject::User(username.clone()))),
+        0 => Err(unchanged(connection, EXISTS, username.as_str(), Subject::User(username.clone())).await),
         _ => Ok(()),
     }
 }

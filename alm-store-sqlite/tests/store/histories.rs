@@ -87,9 +87,9 @@ impl Everything {
                     }
                     Write::DeleteDeployment { id, .. } => drop(deployments.remove(&id)),
                     Write::InsertUser(record) => drop(accounts.insert(record.user.username.clone(), record)),
-                    Write::SetPassword { username, password_hash } => {
+                    Write::SetPassword { username, new, .. } => {
                         let record = accounts.get_mut(&username).unwrap();
-                        record.password_hash = password_hash;
+                        record.password_hash = new;
                         record.user.revision = record.user.revision.next();
                     }
                     Write::UpdateUser { user, .. } => {

@@ -52,11 +52,11 @@ impl Accounts {
                 Some(Change::user_updated(&user, expected))
             }
             Intent::SetPassword(user, hash) => {
-                let username = picked(&self.users, user)?.user.username.clone();
-                let record = self.users.get_mut(&username)?;
+                let old = picked(&self.users, user)?.clone();
+                let record = self.users.get_mut(&old.user.username)?;
                 record.user.revision = record.user.revision.next();
                 record.password_hash = hash.clone();
-                Some(Change::password_changed(&username, hash))
+                Some(Change::password_changed(&old, hash))
             }
             Intent::DeleteUser(user) => {
                 let username = picked(&self.users, user)?.user.username.clone();

@@ -61,7 +61,7 @@ pub fn change() -> impl Strategy<Value = Change> {
         deployment().prop_map(|deployment| Change::deployment_deleted(&deployment)),
         user_record().prop_map(|record| Change::user_created(&record)),
         username().prop_map(|name| Change::user_deleted(&name)),
-        (username(), password_hash()).prop_map(|(name, hash)| Change::password_changed(&name, hash)),
+        (user_record(), password_hash()).prop_map(|(record, hash)| Change::password_changed(&record, hash)),
         username().prop_map(|name| Change::login_succeeded(&name)),
         username().prop_map(|name| Change::login_failed(&name)),
         user().prop_map(|user| Change::user_updated(&user, before(user.revision))),

@@ -13,7 +13,8 @@ impl Parts {
     pub(super) fn spoil_accounts(&mut self, defect: Defect, state: &State) -> Result<(), StoreError> {
         for write in &mut self.writes {
             match (defect, write) {
-                (Defect::RehashesAnyPassword, Write::RehashPassword { username, old, .. }) => {
+                (Defect::ReplacesAnyPassword, Write::SetPassword { username, old, .. })
+                | (Defect::RehashesAnyPassword, Write::RehashPassword { username, old, .. }) => {
                     if let Some(record) = state.users.get(username) {
                         *old = record.password_hash.clone();
                     }

@@ -115,6 +115,8 @@ pub(super) enum Defect {
     UpdatesDropThePassword,
     /// An account whose password is another is at the same revision.
     KeepsTheRevisionOfAPassword,
+    /// A password replaces any other, also one that its owner has never seen.
+    ReplacesAnyPassword,
     /// A password that is hashed anew replaces another that was set meanwhile.
     RehashesAnyPassword,
     /// A password that is another by now can't be hashed anew, and that is an error.

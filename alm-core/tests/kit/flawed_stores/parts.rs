@@ -171,6 +171,9 @@ fn expect_what_is_there(write: &mut Write, state: &State) {
         Write::UpdateUser { user, expected } => {
             (state.users.get(&user.username).map(|found| found.user.revision), expected)
         }
+        Write::SetPassword { username, expected, .. } => {
+            (state.users.get(username).map(|found| found.user.revision), expected)
+        }
         Write::UpdateCredential { credential, expected } => {
             (state.credentials.get(&credential.id).map(|found| found.revision), expected)
         }

@@ -48,6 +48,7 @@ pub(super) const CAUGHT_BY: &[(Defect, &[&str])] = &[
         &[
             "an_app_is_changed_only_at_its_revision",
             "no_change_is_lost_between_handles",
+            "a_password_is_changed_only_from_what_it_was",
             "an_account_is_changed_only_at_its_revision",
             "a_credential_is_renewed_only_at_its_revision",
         ],
@@ -96,8 +97,13 @@ pub(super) const CAUGHT_BY: &[(Defect, &[&str])] = &[
     (Defect::UpdatesDropThePassword, &["an_account_is_changed_only_at_its_revision"]),
     (
         Defect::KeepsTheRevisionOfAPassword,
-        &["another_password_changes_the_revision_and_nothing_else", "a_session_is_read_with_the_account_as_it_is"],
+        &[
+            "another_password_changes_the_revision_and_nothing_else",
+            "a_password_is_changed_only_from_what_it_was",
+            "a_session_is_read_with_the_account_as_it_is",
+        ],
     ),
+    (Defect::ReplacesAnyPassword, &["a_password_is_changed_only_from_what_it_was"]),
     (Defect::RehashesAnyPassword, &["a_password_is_hashed_anew_as_long_as_it_is_the_same"]),
     (Defect::RefusesALateRehash, &["a_password_is_hashed_anew_as_long_as_it_is_the_same"]),
     (Defect::RehashEndsSessions, &["a_password_is_hashed_anew_as_long_as_it_is_the_same"]),
@@ -163,6 +169,7 @@ pub(super) const CAUGHT_BY: &[(Defect, &[&str])] = &[
         Defect::ConflictsLookLikeNotFound,
         &[
             "an_app_is_changed_only_at_its_revision",
+            "a_password_is_changed_only_from_what_it_was",
             "an_account_is_changed_only_at_its_revision",
             "a_credential_is_renewed_only_at_its_revision",
         ],

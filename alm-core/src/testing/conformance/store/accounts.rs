@@ -66,20 +66,40 @@ pub(super) async fn an_account_reads_back_as_it_was_committed(subject: Subject) 
 
 pub(super) async fn another_password_changes_the_revision_and_nothing_else(subject: Subject) {
     let store = subject.store();
-    let (ada, bob) = (made("ada", 5), made("bob", 6));
+    let (mut ada, bob) = (made("ada", 5), made("bob", 6));
     store.commit(of(Change::user_created(&ada))).await.must("create an account");
     store.commit(of(Change::user_created(&bob))).await.must("create an account");
-    for (hash, revision) in ["other", "", "other", "hash"].into_iter().zip(2..) {
-        let changed = UserRecord { password_hash: PasswordHash::new(hash), ..ada.clone() };
-        let change = Change::password_changed(&username("ada"), changed.password_hash.clone());
+    for hash in ["other", "", "other", "hash"] {
+        let change = Change::password_changed(&ada, PasswordHash::new(hash));
         store.commit(of(change)).await.must("change a password");
+        ada.password_hash = PasswordHash::new(hash);
+        ada.user.revision = ada.user.revision.next();
         let shown = store.user(&username("ada")).await.must("read an account").expect("the account is there");
         assert_eq!(shown.password_hash.as_str(), hash, "the new hash");
-        let user = User { revision: Revision::new(revision), ..ada.user.clone() };
-        assert_eq!(shown.user, user, "all but the hash and the revision is as it was");
+        assert_eq!(shown.user, ada.user, "all but the hash and the revision is as it was");
         assert_eq!(store.user(&username("bob")).await.must("read an account"), Some(bob.clone()), "another account");
-        assert_eq!(all(store.as_ref()).await, [user, bob.user.clone()]);
+        assert_eq!(all(store.as_ref()).await, [ada.user.clone(), bob.user.clone()]);
     }
+}
+
+pub(super) async fn a_password_is_changed_only_from_what_it_was(subject: Subject) {
+    let store = subject.store();
+    let ada = made("ada", 5);
+    store.commit(of(Change::user_created(&ada))).await.must("create an account");
+    let refusal = Refusal::Stale(About::User(username("ada")));
+    let had_another = UserRecord { password_hash: PasswordHash::new("what it was"), ..ada.clone() };
+    let had_less = UserRecord { user: User { revision: Revision::new(4), ..ada.user.clone() }, ..ada.clone() };
+    for (what, was) in [("is another by now", had_another), ("is of an account that was changed", had_less)] {
+        let late = of(Change::password_changed(&was, PasswordHash::new("late")));
+        is_refused(store.as_ref(), &format!("change a password that {what}"), late, refusal.clone()).await;
+        is_shown(store.as_ref(), &ada).await;
+    }
+
+    let rivals = (0..10).map(|n| of(Change::password_changed(&ada, PasswordHash::new(format!("hash {n}"))))).collect();
+    let winner = one_wins(&subject, "change one password", rivals, refusal).await;
+    let shown = store.user(&username("ada")).await.must("read an account").expect("the account is there");
+    assert_eq!(shown.password_hash, PasswordHash::new(format!("hash {winner}")), "the one that was acknowledged");
+    assert_eq!(shown.user.revision, ada.user.revision.next(), "it is changed once");
 }
 
 pub(super) async fn an_account_is_changed_only_at_its_revision(subject: Subject) {
@@ -148,7 +168,7 @@ pub(super) async fn an_account_that_is_not_there_is_neither_changed_nor_deleted(
     store.commit(of(Change::user_deleted(&username("gone")))).await.must("delete an account");
     for name in ["nobody", "gone", "ADA"] {
         let refusal = || Refusal::Missing(About::User(username(name)));
-        let change = of(Change::password_changed(&username(name), PasswordHash::new("x")));
+        let change = of(Change::password_changed(&made(name, 5), PasswordHash::new("x")));
         is_refused(store.as_ref(), "change the password of an account that is not there", change, refusal()).await;
         let delete = of(Change::user_deleted(&username(name)));
         is_refused(store.as_ref(), "delete an account that is not there", delete, refusal()).await;

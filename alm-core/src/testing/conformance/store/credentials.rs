@@ -74,9 +74,9 @@ pub(super) async fn a_session_is_read_with_the_account_as_it_is(subject: Subject
         account.is_some_and(|account| of_account.is_of(&account))
     };
     assert!(is_current().await);
-    committed(store, Change::password_changed(&username("bob"), PasswordHash::new("other"))).await;
+    committed(store, Change::password_changed(&account("bob"), PasswordHash::new("other"))).await;
     assert!(is_current().await, "another account is changed");
-    committed(store, Change::password_changed(&username("ada"), PasswordHash::new("other"))).await;
+    committed(store, Change::password_changed(&ada, PasswordHash::new("other"))).await;
     assert!(!is_current().await, "the password is another");
     committed(store, Change::user_deleted(&username("ada"))).await;
     assert_eq!(held(store, session.id).await.expect("the session is there").account, None);

@@ -6,7 +6,7 @@ pub(super) use crate::testing::conformance::tasks::{at_once, ended, start};
 
 use crate::{
     changeset::{Change, Changeset, Guard, Receipt},
-    domain::{AppName, DeploymentStatus, LogId, ParentId, PasswordHash, Revision, Role, SessionEnd},
+    domain::{AppName, DeploymentStatus, LogId, ParentId, PasswordHash, Revision, Role, SessionEnd, UserRecord},
     ports::{Store, StoreError},
     testing::{
         conformance::{StoreCapability, must::Must},
@@ -106,7 +106,7 @@ pub(super) fn sound_parts(subject: &Subject) -> Vec<Part> {
         (Some(Deployments), change(Change::deployment_deleted(&successful(2, 2, 1, 2)))),
         (Some(Accounts), change(Change::user_created(&account("new")))),
         (Some(Accounts), change(Change::user_deleted(&username("bob")))),
-        (Some(Accounts), change(Change::password_changed(&username("ada"), hash))),
+        (Some(Accounts), change(Change::password_changed(&account("ada"), hash))),
         (Some(Accounts), change(Change::user_updated(&promoted, Revision::FIRST))),
         (Some(Accounts), Part::Rehash),
         (Some(Accounts), change(Change::credential_created(&session(5, &account("ada"))))),
@@ -135,6 +135,7 @@ pub(super) fn broken_parts(subject: &Subject) -> Vec<(Part, &'static str)> {
     let mut stale = successful(1, 1, 1, 1);
     stale.revision = other;
     let hash = PasswordHash::new("x");
+    let has_another = UserRecord { password_hash: PasswordHash::new("another"), ..account("ada") };
     let (exists, missing, conflict) = ("already-exists", "not-found", "conflict");
     let parts = vec![
         (Some(Apps), exists, change(Change::app_created(&app(9, "a")))),
@@ -151,7 +152,8 @@ pub(super) fn broken_parts(subject: &Subject) -> Vec<(Part, &'static str)> {
         (Some(Deployments), missing, change(Change::deployment_deleted(&deployment(77, 1, 1)))),
         (Some(Accounts), exists, change(Change::user_created(&account("ada")))),
         (Some(Accounts), missing, change(Change::user_deleted(&username("nobody")))),
-        (Some(Accounts), missing, change(Change::password_changed(&username("nobody"), hash))),
+        (Some(Accounts), missing, change(Change::password_changed(&account("nobody"), hash.clone()))),
+        (Some(Accounts), conflict, change(Change::password_changed(&has_another, hash))),
         (Some(Accounts), conflict, change(Change::user_updated(&account("eve").user, other))),
         (Some(Accounts), missing, change(Change::user_updated(&account("nobody").user, other))),
         (Some(Accounts), exists, change(Change::credential_created(&session(3, &account("ada"))))),

@@ -89,6 +89,7 @@ macro_rules! __store_cases {
             running::what_runs_of_other_apps_does_not_mix_in [Versions Deployments],
             accounts::an_account_reads_back_as_it_was_committed [Accounts],
             accounts::another_password_changes_the_revision_and_nothing_else [Accounts],
+            accounts::a_password_is_changed_only_from_what_it_was [Accounts],
             accounts::an_account_is_changed_only_at_its_revision [Accounts],
             accounts::a_password_is_hashed_anew_as_long_as_it_is_the_same [Accounts],
             credentials::a_credential_reads_back_as_it_was_committed [Accounts],

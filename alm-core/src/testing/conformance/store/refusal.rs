@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How a commit must be refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// This is taken.
     Taken(Unique),

@@ -102,7 +102,7 @@ fn changesets_of(lacking: StoreCapability) -> Vec<Changeset> {
         StoreCapability::Accounts => vec![
             of(Change::user_created(&account("ada"))),
             of(Change::user_deleted(&username("ada"))),
-            of(Change::password_changed(&username("ada"), PasswordHash::new("other"))),
+            of(Change::password_changed(&account("ada"), PasswordHash::new("other"))),
             of(Change::user_updated(&account("ada").user, Revision::FIRST)),
             of(failed()).rehashing(&username("ada"), PasswordHash::new("old"), PasswordHash::new("new")),
             of(Change::credential_created(&session)),
